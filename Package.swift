@@ -1,0 +1,145 @@
+// swift-tools-version: 6.2
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+// The rooms and their arrows are explained in docs/architecture.md and held by ArchitectureTests.
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "adit",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "adit", targets: ["adit"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // Pure rooms: no sockets, clocks, randomness or tasks.
+        .target(name: "AditCore"),
+        .target(name: "AditWire", dependencies: ["AditCore"]),
+        .target(name: "AditCrypto", dependencies: ["AditCore", "CAditCrypto", crypto]),
+        .target(name: "AditTunnel", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
+        .target(
+            name: "AditConfig",
+            dependencies: ["AditCore", "TOMLKit", "Yams"]
+        ),
+        // Rooms with sockets.
+        .target(
+            name: "AditTransport",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "CAditPlatform",
+                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, collections,
+            ]
+        ),
+        .target(
+            name: "AditServer",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
+                nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]
+        ),
+        .target(
+            name: "AditClient",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
+                nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+            ]
+        ),
+        .executableTarget(
+            name: "adit",
+            dependencies: [
+                "AditCore", "AditConfig", "AditCrypto", "AditTransport", "AditServer", "AditClient",
+                nioCore, nioPosix, logging, arguments,
+            ]
+        ),
+        // C: what Swift's Glibc module does not offer, and BoringSSL's calls behind one door.
+        .target(name: "CAditPlatform"),
+        .target(name: "CAditCrypto", dependencies: [crypto]),
+        // Tests.
+        .testTarget(name: "AditCoreTests", dependencies: ["AditCore"]),
+        .testTarget(name: "AditWireTests", dependencies: ["AditCore", "AditWire"]),
+        .testTarget(name: "AditCryptoTests", dependencies: ["AditCore", "AditCrypto"]),
+        .testTarget(name: "AditTunnelTests", dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTunnel"]),
+        .testTarget(
+            name: "AditConfigTests",
+            dependencies: ["AditCore", "AditConfig"]
+        ),
+        .testTarget(
+            name: "AditTransportTests",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTransport",
+                nioCore, nioPosix, nioEmbedded, nioSSL, logging,
+            ]
+        ),
+        .testTarget(
+            name: "AditServerTests",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
+                nioCore, nioPosix, nioEmbedded, nioHTTP1, logging,
+            ]
+        ),
+        .testTarget(
+            name: "AditClientTests",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditClient",
+                nioCore, nioPosix, nioEmbedded, logging,
+            ]
+        ),
+        .testTarget(
+            name: "AditCommandTests",
+            dependencies: ["AditCore", "AditConfig", "AditClient", "AditServer", "adit"]
+        ),
+        .testTarget(
+            name: "AditEndToEndTests",
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
+                "AditClient", nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+            ]
+        ),
+        .testTarget(name: "ArchitectureTests", dependencies: ["AditCore", "AditConfig"]),
+    ]
+)
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .treatAllWarnings(as: .error),
+    .treatWarning("DeprecatedDeclaration", as: .warning),
+]
+
+for target in package.targets where target.name.hasPrefix("CAdit") == false {
+    target.swiftSettings = (target.swiftSettings ?? []) + settings
+}
+for target in package.targets where ["AditCore", "AditWire", "AditCrypto"].contains(target.name) {
+    target.swiftSettings?.append(.strictMemorySafety())
+}

@@ -1,0 +1,6 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@Test func roomBuilds() {}
