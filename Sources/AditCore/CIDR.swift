@@ -5,7 +5,7 @@
 package struct CIDR: Hashable, Sendable, CustomStringConvertible {
     /// The first address of the block: the bits beyond the prefix are zero.
     package let network: IPAddress
-    /// How many leading bits are fixed: 0 ... 32 for IPv4, 0 ... 128 for IPv6.
+    /// How many leading bits are fixed: 0 to 32 for IPv4, 0 to 128 for IPv6.
     package let prefixLength: Int
 
     /// Reads `address/length`, or an address alone as a block of one; nil for anything else.

@@ -27,7 +27,7 @@ package struct IPEndpoint: Hashable, Sendable, CustomStringConvertible {
 package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     /// A DNS name or an IP address, without brackets.
     package var host: String
-    /// The port, 1 ... 65535.
+    /// The port, 1 to 65535.
     package var port: UInt16
 
     /// Makes it from its parts.

@@ -12,7 +12,9 @@ package enum Language: String, Sendable, CaseIterable {
     }
 }
 
-/// A sentence for a person in every language that Adit speaks. Commands, codes and names are never translated.
+/// A sentence for a person in every language that Adit speaks.
+///
+/// Commands, codes and names are never translated.
 package struct Text: Sendable, Hashable, ExpressibleByStringInterpolation {
     /// The sentence in English.
     package var english: String
