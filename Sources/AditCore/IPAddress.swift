@@ -94,10 +94,10 @@ package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         if let gap = text.firstRange(of: "::") {
             hasGap = true
             head = text[..<gap.lowerBound]
-            guard let tail = groups(text[gap.upperBound...]) else { return nil }
+            guard let tail = groups(text[gap.upperBound...], mayEndInIPv4: true) else { return nil }
             groupsAfterGap = tail
         }
-        guard let groupsBeforeGap = groups(head) else { return nil }
+        guard let groupsBeforeGap = groups(head, mayEndInIPv4: !hasGap) else { return nil }
         let present = groupsBeforeGap.count + groupsAfterGap.count
         guard hasGap ? present <= 7 : present == 8 else { return nil }
         let all = groupsBeforeGap + Array(repeating: 0, count: 8 - present) + groupsAfterGap
@@ -105,12 +105,12 @@ package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         return (number(0..<4), number(4..<8))
     }
 
-    private static func groups(_ text: Substring) -> [UInt16]? {
+    private static func groups(_ text: Substring, mayEndInIPv4: Bool) -> [UInt16]? {
         if text.isEmpty { return [] }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         var groups: [UInt16] = []
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
+            if mayEndInIPv4, index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
                 guard let number = parseIPv4(part) else { return nil }
                 groups.append(UInt16(number >> 16))
                 groups.append(UInt16(number & 0xFFFF))
