@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Ports with a meaning that makes them bad, or dangerous, as a public port.
+package enum NotablePorts {
+    /// The ports to which browsers refuse to connect (Fetch standard, section 2.9 "Port blocking").
+    package static let blockedByBrowsers: Set<UInt16> = [
+        0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+        110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530,
+        531,
+        532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060,
+        5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    ]
+
+    /// Ports of services that are attacked within a day of being public, with the name of the service.
+    package static let risky: [UInt16: String] = [
+        22: "SSH", 23: "Telnet", 445: "SMB", 2375: "Docker", 3306: "MySQL", 3389: "RDP", 5432: "PostgreSQL",
+        5900: "VNC", 6379: "Redis", 9200: "Elasticsearch", 27017: "MongoDB",
+    ]
+}
