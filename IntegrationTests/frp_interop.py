@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adit's frp roles against the independent peers, in every combination of wire, TLS, mux and transforms.
+
+The environment variable ADIT names the binary. Nothing leaves 127.0.0.1 and no port is fixed.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
+
+import frpc  # noqa: E402
+import frps  # noqa: E402
+from traffic import EchoService, PageService, echo_round_trip, fetch  # noqa: E402
+
+ADIT = os.environ.get("ADIT", "")
+TOKEN = "a token with spaces and 中文"
+MEGABYTE = 1 << 20
+COMBINATIONS = list(itertools.product(("v1", "v2"), (True, False), (True, False), (True, False)))
+ECHO, PAGE = EchoService(), PageService()
+
+
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    sockets = [frps.listen() for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class Program:
+    """A running adit, whose output can be waited for."""
+
+    def __init__(self, *arguments):
+        self.lines = []
+        self.changed = threading.Condition()
+        self.ended = False
+        self.process = subprocess.Popen(
+            [ADIT, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        with self.process.stdout as output:
+            for line in output:
+                with self.changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait_for(self, text, timeout=20):
+        with self.changed:
+            found = self.changed.wait_for(lambda: self.ended or any(text in line for line in self.lines), timeout)
+            if not found or not any(text in line for line in self.lines):
+                raise AssertionError("no %r from adit:\n%s" % (text, "\n".join(self.lines)))
+
+    def wait_for_port(self, port, timeout=20):
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if self.ended or time.monotonic() > deadline:
+                    raise AssertionError("adit does not listen on %d:\n%s" % (port, "\n".join(self.lines)))
+                time.sleep(0.02)
+
+    def stop(self, timeout=15):
+        """Stops it as a service manager does and returns the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("adit did not stop within %d s:\n%s" % (timeout, "\n".join(self.lines)))
+
+
+class Files(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+class AditAsServer(Files):
+    """`adit frps` and the Python client."""
+
+    def start(self, mux):
+        bind, http = free_ports(2)
+        path = self.write(
+            "frps.toml",
+            "bindAddr = '127.0.0.1'\nbindPort = %d\nvhostHTTPPort = %d\nauth.token = %s\ntransport.tcpMux = %s\n"
+            % (bind, http, json.dumps(TOKEN, ensure_ascii=False), str(mux).lower()),
+        )
+        program = Program("frps", "-c", path)
+        self.addCleanup(program.stop)
+        program.wait_for_port(bind)
+        return program, bind, http
+
+    def check(self, bind, http, wire, tls, mux, transforms, first_byte=False, algorithms=None):
+        client = frpc.Client(
+            ("127.0.0.1", bind), TOKEN.encode(), wire, tls, first_byte, mux, user="me", algorithms=algorithms
+        )
+        try:
+            address = client.add_proxy("echo", "tcp", ECHO.address, transforms, transforms)
+            port = int(address.rsplit(":", 1)[1])
+            echo_round_trip(("127.0.0.1", port), MEGABYTE)
+            domain = "demo-%s.test" % client.run_id[:8].lower()
+            client.add_proxy("web", "http", PAGE.address, transforms, transforms, custom_domains=[domain])
+            self.assertEqual(fetch(http, domain), (200, PAGE.body))
+            self.assertEqual(fetch(http, "nobody.test")[0], 404)
+            self.assertTrue(client.ping())
+            if mux:
+                self.assertTrue(client.session.ping())
+            self.assertIsNone(client.error)
+            self.assertIsNone(client.session.error if client.session else None)
+        finally:
+            client.close()
+
+    def test_every_combination(self):
+        for mux in (True, False):
+            program, bind, http = self.start(mux)
+            for wire, tls, transforms in itertools.product(("v1", "v2"), (True, False), (True, False)):
+                with self.subTest(wire=wire, tls=tls, mux=mux, transforms=transforms):
+                    self.check(bind, http, wire, tls, mux, transforms)
+            with self.subTest(first_byte=True, mux=mux):
+                self.check(bind, http, "v1", True, mux, False, first_byte=True)
+            with self.subTest(algorithm="xchacha20-poly1305", mux=mux):
+                self.check(bind, http, "v2", True, mux, False, algorithms=["xchacha20-poly1305"])
+            self.assertEqual(program.stop(), 0)
+
+    def test_a_wrong_token_is_refused(self):
+        _, bind, _ = self.start(True)
+        for wire in ("v1", "v2"):
+            with self.assertRaises(frpc.Refused):
+                frpc.Client(("127.0.0.1", bind), b"a guess", wire)
+
+    def test_a_returning_client_takes_its_port_back(self):
+        _, bind, _ = self.start(True)
+        first = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), "v1")
+        address = first.add_proxy("echo", "tcp", ECHO.address)
+        port = int(address.rsplit(":", 1)[1])
+        second = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), "v1", run_id=first.run_id)
+        self.assertEqual(second.run_id, first.run_id)
+        self.assertTrue(first.closed.wait(10))
+        again = second.add_proxy("echo", "tcp", ECHO.address, remote_port=port)
+        self.assertEqual(int(again.rsplit(":", 1)[1]), port)
+        echo_round_trip(("127.0.0.1", port), MEGABYTE)
+        second.close()
+
+    def test_a_proxy_name_in_use_is_refused(self):
+        _, bind, _ = self.start(True)
+        first = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), "v1")
+        first.add_proxy("echo", "tcp", ECHO.address)
+        second = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), "v2")
+        with self.assertRaises(frpc.Refused):
+            second.add_proxy("echo", "tcp", ECHO.address)
+        first.close()
+        second.close()
+
+    def test_random_bytes_disturb_nobody(self):
+        import random
+        program, bind, http = self.start(True)
+        client = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), "v2")
+        address = client.add_proxy("echo", "tcp", ECHO.address)
+        generator = random.Random(7)
+        starts = [b"", b"o", b"w", b"FRP\0\2\r\n", b"\0\0\0\1\0\0\0\1", b"\x16\x03\x01", b"\x17", b"GET "]
+        for port in (bind, http):
+            for number in range(64):
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+                    try:
+                        sock.sendall(starts[number % len(starts)] + generator.randbytes(generator.randrange(4000)))
+                    except OSError:
+                        pass
+        echo_round_trip(("127.0.0.1", int(address.rsplit(":", 1)[1])), MEGABYTE)
+        self.assertFalse(program.ended)
+        client.close()
+
+
+class AditAsClient(Files):
+    """`adit frpc` and the Python server."""
+
+    def test_every_combination(self):
+        for wire, tls, mux, transforms in COMBINATIONS:
+            with self.subTest(wire=wire, tls=tls, mux=mux, transforms=transforms):
+                self.check(wire, tls, mux, transforms)
+
+    def test_the_custom_first_byte(self):
+        self.check("v1", True, True, False, "transport.tls.disableCustomTLSFirstByte = false\n", first_byte=True)
+
+    def check(self, wire, tls, mux, transforms, more="", first_byte=False):
+        server = frps.Server(TOKEN.encode(), mux)
+        proxy = "transport.useEncryption = %s\ntransport.useCompression = %s\n" % ((str(transforms).lower(),) * 2)
+        path = self.write(
+            "frpc-%s-%s-%s-%s.toml" % (wire, tls, mux, transforms),
+            "user = 'me'\nserverAddr = '127.0.0.1'\nserverPort = %d\nauth.token = %s\n"
+            "transport.wireProtocol = '%s'\ntransport.tls.enable = %s\ntransport.tcpMux = %s\n%s"
+            "[[proxies]]\nname = 'echo'\ntype = 'tcp'\nlocalIP = '127.0.0.1'\nlocalPort = %d\nremotePort = 0\n%s"
+            "[[proxies]]\nname = 'web'\ntype = 'http'\nlocalIP = '127.0.0.1'\nlocalPort = %d\ncustomDomains = ['demo.test']\n%s"
+            % (
+                server.port,
+                json.dumps(TOKEN, ensure_ascii=False),
+                wire,
+                str(tls).lower(),
+                str(mux).lower(),
+                more,
+                ECHO.address[1],
+                proxy,
+                PAGE.address[1],
+                proxy,
+            ),
+        )
+        program = Program("frpc", "-c", path)
+        try:
+            program.wait_for("login to server success")
+            program.wait_for("[echo] start proxy success")
+            program.wait_for("[web] start proxy success")
+            login = server.last_login
+            self.assertEqual((login.wire, server.saw_tls), (wire, tls))
+            self.assertEqual(server.saw_first_byte, first_byte)
+            port = login.listeners["me.echo"].getsockname()[1]
+            echo_round_trip(("127.0.0.1", port), MEGABYTE)
+            self.assertEqual(fetch(server.http_port, "demo.test"), (200, PAGE.body))
+            if mux:
+                self.assertTrue(server.sessions[0].ping())
+            else:
+                deadline = time.monotonic() + 5
+                while login.pings == 0 and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                self.assertGreater(login.pings, 0)
+            self.assertEqual(server.faults(), [])
+            self.assertEqual(program.stop(), 0)
+        finally:
+            program.stop()
+            server.close()
+
+    def test_a_refused_first_login_ends_with_status_1(self):
+        server = frps.Server(b"another token")
+        path = self.write("frpc.toml", "serverAddr = '127.0.0.1'\nserverPort = %d\nauth.token = 'x'\n" % server.port)
+        program = Program("frpc", "-c", path)
+        self.assertEqual(program.process.wait(20), 1)
+        server.close()
+
+    def test_it_comes_back_when_the_server_does(self):
+        server = frps.Server(b"t")
+        port = server.port
+        path = self.write(
+            "frpc.toml",
+            "serverAddr = '127.0.0.1'\nserverPort = %d\nauth.token = 't'\nloginFailExit = false\n"
+            "[[proxies]]\nname = 'echo'\ntype = 'tcp'\nlocalPort = %d\n" % (port, ECHO.address[1]),
+        )
+        program = Program("frpc", "-c", path)
+        try:
+            program.wait_for("[echo] start proxy success")
+            server.close()
+            server = frps.Server(b"t", port=port)
+            self.assertTrue(server.logged_in.wait(30))
+            deadline = time.monotonic() + 10
+            while "echo" not in server.last_login.listeners and time.monotonic() < deadline:
+                time.sleep(0.02)
+            echo_round_trip(("127.0.0.1", server.last_login.listeners["echo"].getsockname()[1]), MEGABYTE)
+        finally:
+            program.stop()
+            server.close()
+
+
+if __name__ == "__main__":
+    if not ADIT:
+        sys.exit("set ADIT to the adit binary, e.g. ADIT=.build/debug/adit")
+    unittest.main(verbosity=2)
