@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+
+/// A server that this device joined, with the key that it will accept from now on.
+package struct JoinedServer: Sendable, Hashable, Codable {
+    /// The host as the invite named it.
+    package var host: String
+    /// The session port.
+    package var port: UInt16
+    /// The whole fingerprint of the server's key, `SHA256:` and 43 characters of base 64.
+    package var fingerprint: String
+    /// What the server calls this device.
+    package var deviceName: String
+    /// What the server calls itself.
+    package var serverName: String
+    /// The domain under which it gives names; empty when it has none.
+    package var domain: String
+    /// When this device joined, in seconds since 1970.
+    package var joinedAt: Int64
+
+    /// Makes one from its parts.
+    package init(
+        host: String,
+        port: UInt16,
+        fingerprint: String,
+        deviceName: String,
+        serverName: String,
+        domain: String,
+        joinedAt: Int64
+    ) {
+        self.host = host
+        self.port = port
+        self.fingerprint = fingerprint
+        self.deviceName = deviceName
+        self.serverName = serverName
+        self.domain = domain
+        self.joinedAt = joinedAt
+    }
+
+    /// The host and the session port.
+    package var place: HostPort { HostPort(host: host, port: port) }
+
+    /// The place as people write it: the port only when it is not 7000.
+    package var shownPlace: String { port == 7000 ? host : place.description }
+}
+
+/// The file of joined servers: the one used by default stands first.
+struct JoinedServerFile: Codable {
+    var version = 1
+    var servers: [JoinedServer] = []
+}

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+
+/// A tunnel that a person asked for: where it leads, and who may come in.
+package struct TunnelOrder: Sendable, Hashable {
+    /// What visitors speak.
+    package enum Kind: String, Sendable {
+        case http
+        case tcp
+    }
+
+    /// How the `Host` header of a web request reaches the app.
+    package enum HostHeader: Sendable, Hashable {
+        /// Rewritten to the target's own name when the app rejects the public one.
+        case automatic
+        /// As the visitor sent it.
+        case keep
+        /// Always this value.
+        case value(String)
+    }
+
+    /// What the device calls the tunnel; unique in a session and the same in every run, which makes its address stick.
+    package var name: String
+    /// What visitors speak.
+    package var kind: Kind
+    /// Where it leads.
+    package var target: TunnelTarget
+    /// The wanted public name; nil for the one that the server keeps for this tunnel.
+    package var publicName: String?
+    /// Domains of the person's own, possibly with a leading `*.`.
+    package var domains: [String] = []
+    /// The wanted public port of a tcp tunnel; nil for the one that the server keeps for it.
+    package var port: UInt16?
+    /// Who may come in by `user:password`; empty for everybody.
+    package var auth: [String] = []
+    /// From where visitors may come; empty for everywhere.
+    package var allow: [CIDR] = []
+    /// How long the tunnel stays open; nil for as long as it runs.
+    package var expiresIn: Duration?
+    /// Whether a risky port may be open to everybody.
+    package var isPublic = false
+    /// How the `Host` header reaches the app.
+    package var hostHeader = HostHeader.automatic
+    /// Hosts that may be a target although their address is refused by default.
+    package var targetAllow: Set<String> = []
+
+    /// Makes an order with nothing but a target; its name comes from the kind and the target.
+    package init(kind: Kind, target: TunnelTarget, name: String? = nil) {
+        self.kind = kind
+        self.target = target
+        self.name = name ?? Self.defaultName(kind, target)
+    }
+
+    /// `http-3000` for this machine, `http-nas-8080` for another.
+    private static func defaultName(_ kind: Kind, _ target: TunnelTarget) -> String {
+        if target.isLoopback { return "\(kind.rawValue)-\(target.port)" }
+        let host = target.host.map { $0.isLetter || $0.isNumber ? $0 : "-" }
+        return "\(kind.rawValue)-\(String(host))-\(target.port)"
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+
+/// Which addresses a tunnel may lead to, and which ports it may open to everybody.
+///
+/// An address is judged after its name was resolved, at every dial: a name that later resolves to a refused address
+/// gains nothing.
+package enum TargetRules {
+    /// Addresses at which clouds hand out a machine's credentials.
+    private static let metadataAddresses: Set<IPAddress> = [
+        .v4(0xA9FE_A9FE),  // 169.254.169.254
+        .v4(0x6464_64C8),  // 100.100.100.200, Alibaba Cloud
+        .v6(high: 0xFD00_0EC2_0000_0000, low: 0x254),  // fd00:ec2::254
+    ]
+
+    /// Why a tunnel may not lead to this address; nil when it may.
+    ///
+    /// `isAllowed` is the person's `--target-allow` for just this host.
+    package static func refusal(of address: IPAddress, target: TunnelTarget, isAllowed: Bool) -> AditError? {
+        let plain = address.unmapped
+        if isAllowed { return nil }
+        let why: Text
+        if metadataAddresses.contains(plain) {
+            why = Text(
+                "\(plain) hands out a cloud machine's credentials to whoever asks",
+                zh: "\(plain) 会把云主机的凭据交给任何访问者"
+            )
+        } else if plain.isLinkLocal {
+            why = Text("\(plain) is a link-local address", zh: "\(plain) 是链路本地地址")
+        } else if plain.isUnspecified {
+            why = Text("\(plain) is not the address of any machine", zh: "\(plain) 不是任何机器的地址")
+        } else {
+            return nil
+        }
+        return AditError(
+            .targetRefused,
+            Text("a tunnel may not lead to \(target)", zh: "隧道不能通向 \(target)"),
+            why: [why],
+            fix: Text(
+                "if you are sure, add  --target-allow \(target.host)",
+                zh: "如果确实需要，加上  --target-allow \(target.host)"
+            )
+        )
+    }
+
+    /// What listens on a port that is attacked within a day once it is open to the internet; nil for other ports.
+    package static func riskyService(port: UInt16) -> String? {
+        switch port {
+        case 22: "SSH"
+        case 23: "Telnet"
+        case 445: "SMB"
+        case 2375: "Docker"
+        case 3306: "MySQL"
+        case 3389: "RDP"
+        case 5432: "PostgreSQL"
+        case 5900: "VNC"
+        case 6379: "Redis"
+        case 9200: "Elasticsearch"
+        case 27017: "MongoDB"
+        default: nil
+        }
+    }
+
+    /// The gate in front of a risky port: an error unless the person said `--public` or limited the visitors.
+    package static func riskyPortGate(_ target: TunnelTarget, isPublic: Bool, allow: [CIDR]) -> AditError? {
+        guard let service = riskyService(port: target.port), !isPublic, allow.isEmpty else { return nil }
+        return AditError(
+            .riskyPort,
+            Text(
+                "port \(target.port) (\(service)) open to the whole internet is attacked within a day",
+                zh: "端口 \(target.port)（\(service)）对整个互联网开放，一天之内就会被攻击"
+            ),
+            why: [
+                Text(
+                    "safer:  adit tcp \(target.argument) --allow 203.0.113.0/24    only visitors from there",
+                    zh: "更安全：adit tcp \(target.argument) --allow 203.0.113.0/24    只允许来自该网段的访客"
+                )
+            ],
+            fix: Text(
+                "continue anyway:  adit tcp \(target.argument) --public",
+                zh: "仍要继续：adit tcp \(target.argument) --public"
+            )
+        )
+    }
+}

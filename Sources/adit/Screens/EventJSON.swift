@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+
+/// Events as JSON objects: the stable interface for programs. Members are only ever added.
+enum EventJSON {
+    /// The object for one event.
+    static func object(
+        _ event: DeviceEvent,
+        at time: ScreenTime,
+        orders: [TunnelOrder],
+        health: [String: TargetHealth],
+        language: Language
+    ) -> JSONLine {
+        func seconds(_ duration: Duration) -> JSONLine.Value { .number(Int64(duration.inSeconds.rounded(.up))) }
+        func milliseconds(_ duration: Duration) -> JSONLine.Value { .number(duration.wholeNanoseconds / 1_000_000) }
+        let now = JSONLine.Value.number(time.seconds)
+        switch event {
+        case .connected(let facts):
+            return JSONLine([
+                "event": "connected", "time": now, "server": .string(facts.server.description),
+                "serverName": .string(facts.serverName), "device": .string(facts.deviceName),
+                "domain": .string(facts.domain), "fingerprint": facts.fingerprint.map { .string($0) },
+                "roundTripMs": facts.roundTrip.map(milliseconds),
+            ])
+        case .waiting(let error, let retryIn):
+            return JSONLine([
+                "event": "waiting", "time": now, "error": .error(error, language), "retryInSeconds": seconds(retryIn),
+            ])
+        case .opened(let tunnel):
+            let order = orders.first { $0.name == tunnel.name }
+            var state = "open"
+            if case .fails? = health[tunnel.name] { state = "held" }
+            return JSONLine([
+                "event": "tunnel", "time": now, "address": tunnel.addresses.first.map { .string($0) },
+                "addresses": .strings(tunnel.addresses), "tunnel": .string(tunnel.name),
+                "kind": order.map { .string($0.kind.rawValue) }, "target": order.map { .string($0.target.description) },
+                "state": .string(state), "expiresAt": tunnel.expiresAt.map { .number($0) },
+            ])
+        case .refused(let name, let error, let retryIn):
+            return JSONLine([
+                "event": "refused", "time": now, "tunnel": .string(name), "error": .error(error, language),
+                "retryInSeconds": retryIn.map(seconds),
+            ])
+        case .closed(let name, let error):
+            return JSONLine([
+                "event": "closed", "time": now, "tunnel": .string(name), "error": .error(error, language),
+            ])
+        case .health(let name, let now2):
+            var object: KeyValuePairs<String, JSONLine.Value?> = [
+                "event": "health", "time": now, "tunnel": .string(name),
+            ]
+            switch now2 {
+            case .unknown: break
+            case .answers(let status, let after):
+                object = [
+                    "event": "health", "time": now, "tunnel": .string(name), "answers": true,
+                    "status": status.map { .number(Int64($0)) }, "afterMs": milliseconds(after),
+                ]
+            case .fails(let error):
+                object = [
+                    "event": "health", "time": now, "tunnel": .string(name), "answers": false,
+                    "error": .error(error, language),
+                ]
+            }
+            return JSONLine(object)
+        case .hostRewritten(let name, let error):
+            return JSONLine([
+                "event": "hostRewritten", "time": now, "tunnel": .string(name), "error": .error(error, language),
+            ])
+        case .request(let name, let row):
+            return JSONLine([
+                "event": "request", "time": now, "tunnel": .string(name), "method": .string(row.method),
+                "path": .string(row.path), "status": .number(Int64(row.status)),
+                "durationMs": milliseconds(row.duration),
+                "visitor": .string(row.visitor), "upgraded": .boolean(row.isUpgraded),
+            ])
+        case .visitorCame(let name, let visitor):
+            return JSONLine([
+                "event": "visitor", "time": now, "tunnel": .string(name), "visitor": .string(visitor),
+                "state": "came",
+            ])
+        case .visitorLeft(let name, let visitor, let visit):
+            return JSONLine([
+                "event": "visitor", "time": now, "tunnel": .string(name), "visitor": .string(visitor), "state": "left",
+                "durationMs": milliseconds(visit.duration),
+                "bytesIn": .number(Int64(clamping: visit.bytesIn)),
+                "bytesOut": .number(Int64(clamping: visit.bytesOut)),
+            ])
+        case .draining(let delay):
+            return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
+        case .ended(let error):
+            return JSONLine(["event": "ended", "time": now, "error": error.map { .error($0, language) }])
+        }
+    }
+}

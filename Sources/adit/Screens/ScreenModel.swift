@@ -1,0 +1,276 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+
+/// What is written where.
+enum ScreenOutput: Sendable, Equatable {
+    /// A line of standard output.
+    case line(String)
+    /// A line of standard error.
+    case aside(String)
+    /// The line below all others on a terminal, replaced by the next one; nil takes it away.
+    case status(String?)
+}
+
+/// How much of what happens is shown, and in which shape.
+enum ScreenMode: Sendable, Equatable {
+    /// Lines for people.
+    case people
+    /// One JSON object a line.
+    case json
+    /// The addresses, and errors beside them.
+    case quiet
+    /// The addresses alone on standard output.
+    case addressOnly
+}
+
+/// A moment as a screen shows it.
+struct ScreenTime: Sendable, Equatable {
+    /// Seconds since 1970.
+    var seconds: Int64
+    /// The time of day here, `14:02:11`.
+    var clock: String
+}
+
+/// Turns what happens to a device into lines; the same for a terminal, a log and a program that reads JSON.
+struct ScreenModel: Sendable {
+    let style: ScreenStyle
+    let mode: ScreenMode
+    let orders: [TunnelOrder]
+
+    private var health: [String: TargetHealth] = [:]
+    private var addresses: [String: [String]] = [:]
+    private var facts: SessionFacts?
+    private var shownError: AditError?
+    private var retryAt: Int64?
+    private var isAway = false
+
+    init(style: ScreenStyle, mode: ScreenMode, orders: [TunnelOrder]) {
+        self.style = style
+        self.mode = mode
+        self.orders = orders
+    }
+
+    /// Lines for one event.
+    mutating func handle(_ event: DeviceEvent, at time: ScreenTime) -> [ScreenOutput] {
+        if mode == .json { return json(event, at: time) }
+        var output: [ScreenOutput]
+        switch event {
+        case .connected(let facts): output = connected(facts, at: time)
+        case .waiting(let error, let retryIn): output = waiting(error, retryIn, at: time)
+        case .opened(let tunnel): output = opened(tunnel, at: time)
+        case .refused(let name, let error, let retryIn):
+            output = lines(for: error, of: name)
+            if let retryIn { output += notes([retryNote(retryIn)]) }
+        case .closed(let name, let error):
+            addresses[name] = nil
+            output = lines(for: error, of: name)
+        case .health(let name, let now): output = healthChanged(name, now)
+        case .hostRewritten(let name, let error): output = lines(for: error, of: name)
+        case .request(let name, let row): output = rows([requestRow(row, of: name, at: time)])
+        case .visitorCame(let name, let visitor):
+            output = rows(["\(time.clock)  + \(Figures.padded(Foreign.clean(visitor), 22)) \(tag(name))"])
+        case .visitorLeft(let name, let visitor, let visit):
+            output = rows([visitRow(visitor, visit, of: name, at: time)])
+        case .draining(let delay): output = notes([draining(delay)])
+        case .ended(let error): output = ended(error)
+        }
+        return output
+    }
+
+    /// Lines because time passed: the countdown to the next try.
+    mutating func tick(at time: ScreenTime) -> [ScreenOutput] {
+        guard let retryAt, style.isTerminal, mode == .people else { return [] }
+        let left = max(0, retryAt - time.seconds)
+        return [.status(style.spell("    " + retryNote(.seconds(left)).in(style.language)))]
+    }
+
+    // MARK: The session
+
+    private mutating func connected(_ facts: SessionFacts, at time: ScreenTime) -> [ScreenOutput] {
+        self.facts = facts
+        retryAt = nil
+        let wasAway = isAway
+        isAway = false
+        shownError = nil
+        guard wasAway, mode == .people, !addresses.isEmpty else { return style.isTerminal ? [.status(nil)] : [] }
+        return mark("✓", .green, Text("connected again", zh: "已重新连接"), at: time)
+    }
+
+    private mutating func waiting(_ error: AditError, _ retryIn: Duration, at time: ScreenTime) -> [ScreenOutput] {
+        isAway = true
+        retryAt = time.seconds + Int64(retryIn.inSeconds.rounded(.up))
+        var output: [ScreenOutput] = []
+        if shownError != error {
+            shownError = error
+            output += lines(for: error, of: nil)
+        }
+        if style.isTerminal { return output + tick(at: time) }
+        return output + notes([retryNote(retryIn)])
+    }
+
+    private mutating func ended(_ error: AditError?) -> [ScreenOutput] {
+        retryAt = nil
+        let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
+        if let error { return clear + lines(for: error, of: nil) }
+        guard mode == .people, !addresses.isEmpty else { return clear }
+        let words = Text("closed. The address stays yours: run the same command again.", zh: "已关闭。地址为你保留：再次运行同一命令即可恢复。")
+        return clear + [.line(indent + style.spell(words.in(style.language)))]
+    }
+
+    private func retryNote(_ delay: Duration) -> Text {
+        let figure = "\(Int(delay.inSeconds.rounded(.up))) s"
+        return Text("retrying in \(figure) …", zh: "\(figure) 后重试 …")
+    }
+
+    private func draining(_ delay: Duration) -> Text {
+        let figure = Figures.duration(delay)
+        return Text("the server is restarting; back in about \(figure)", zh: "服务器正在重启，约 \(figure) 后恢复")
+    }
+
+    // MARK: Tunnels
+
+    private mutating func opened(_ tunnel: OpenTunnel, at time: ScreenTime) -> [ScreenOutput] {
+        let shown = tunnel.addresses.map { Foreign.clean($0) }
+        let before = addresses[tunnel.name]
+        addresses[tunnel.name] = shown
+        guard let best = shown.first, before != shown else { return [] }
+        let order = orders.first { $0.name == tunnel.name }
+        let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
+        guard mode == .people else { return clear + [.line(best)] }
+        let note = before == nil ? nil : Text("the address changed", zh: "地址已改变")
+        let bold = style.paint(style.spell(best), .bold)
+        guard let order else { return clear + [.line(indent + bold)] }
+        if orders.count > 1 { return clear + [.line(indent + compact(order, bold, note))] }
+        var text: [String] = [bold + held(order)]
+        text += shown.dropFirst().map { style.spell($0) }
+        if style.isTerminal { text.append("") }
+        text += factLines(order, tunnel)
+        if let note { text.append(style.spell(note.in(style.language))) }
+        if style.isTerminal { text.append("") }
+        return clear + text.map { .line($0.isEmpty ? "" : indent + $0) }
+    }
+
+    private func held(_ order: TunnelOrder) -> String {
+        guard case .fails? = health[order.name] else { return "" }
+        let words = Text(
+            "   held; opens when port \(order.target.port) answers …",
+            zh: "   已保留；端口 \(order.target.port) 有应答后开放 …"
+        )
+        return style.spell(words.in(style.language))
+    }
+
+    private func compact(_ order: TunnelOrder, _ address: String, _ note: Text?) -> String {
+        var text = Figures.padded(order.name, 14) + " " + address + style.spell("  →  ") + order.target.description
+        if let note { text += "  " + style.spell(note.in(style.language)) }
+        return text + held(order)
+    }
+
+    private func factLines(_ order: TunnelOrder, _ tunnel: OpenTunnel) -> [String] {
+        var facts: [(Text, String)] = []
+        var target = order.target.description
+        if case .answers(let status, let after)? = health[order.name] {
+            target += "   " + answers(status, after).in(style.language)
+        }
+        facts.append((Text("to", zh: "目标"), target))
+        facts.append((Text("open", zh: "访问"), AccessWords.access(order, tunnel, self.style.language)))
+        if let session = self.facts {
+            let server = session.server.port == 7000 ? session.server.host : session.server.description
+            let trip = session.roundTrip.map { Text(", \(Figures.duration($0))", zh: "，\(Figures.duration($0))") }
+            let words = Text("TLS to \(server)", zh: "经 TLS 到 \(server)").in(style.language)
+            facts.append((Text("path", zh: "链路"), words + (trip?.in(style.language) ?? "")))
+        }
+        let width = style.isTerminal ? 7 : 0
+        return facts.map { label, value in
+            style.spell(Figures.padded(label.in(style.language), width) + (width == 0 ? " " : "") + value)
+        }
+    }
+
+    private func answers(_ status: Int?, _ after: Duration) -> Text {
+        let time = Figures.duration(after)
+        guard let status else { return Text("answers in \(time)", zh: "\(time) 内应答") }
+        return Text("answers \(status) in \(time)", zh: "\(time) 内应答 \(status)")
+    }
+
+    private mutating func healthChanged(_ name: String, _ now: TargetHealth) -> [ScreenOutput] {
+        let before = health[name] ?? .unknown
+        health[name] = now
+        guard mode == .people || mode == .quiet, let order = orders.first(where: { $0.name == name }) else { return [] }
+        switch now {
+        case .unknown: return []
+        case .fails(let error): return before == now ? [] : lines(for: error, of: name)
+        case .answers(let status, let after):
+            guard mode == .people, addresses[name] != nil, before != .unknown || style.isTerminal == false else {
+                return []
+            }
+            if case .answers = before { return [] }
+            let words = answers(status, after)
+            return mark(
+                "✓",
+                .green,
+                Text("\(order.target) \(words.english)", zh: "\(order.target) \(words.chinese)"),
+                at: nil
+            )
+        }
+    }
+
+    // MARK: Rows
+
+    private func requestRow(_ row: RequestRow, of name: String, at time: ScreenTime) -> String {
+        let status = row.isUpgraded ? "\(row.status) ws" : String(row.status)
+        let color: ScreenStyle.Color? = row.status >= 500 ? .red : row.status >= 400 ? .yellow : nil
+        let shown = Figures.padded(status, 6)
+        return "\(time.clock)  \(Figures.padded(Foreign.clean(row.method, limit: 16), 6))"
+            + Figures.padded(Foreign.clean(row.path, limit: 60), 24) + " "
+            + (color.map { style.paint(shown, $0) } ?? shown)
+            + Figures.rightAligned(Figures.duration(row.duration), 8) + "   " + Foreign.clean(row.visitor)
+            + (orders.count > 1 ? "   \(name)" : "")
+    }
+
+    private func visitRow(_ visitor: String, _ visit: VisitStatistics, of name: String, at time: ScreenTime) -> String {
+        "\(time.clock)  - \(Figures.padded(Foreign.clean(visitor), 22)) \(tag(name))   "
+            + "\(Figures.duration(visit.duration))   ↓ \(Figures.bytes(visit.bytesIn)) ↑ \(Figures.bytes(visit.bytesOut))"
+    }
+
+    private func tag(_ name: String) -> String { orders.count > 1 ? "TCP   \(name)" : "TCP" }
+
+    // MARK: Shapes
+
+    private var indent: String { style.isTerminal && mode == .people ? "  " : "" }
+
+    private func rows(_ texts: [String]) -> [ScreenOutput] {
+        mode == .people ? texts.map { .line(indent + style.spell($0)) } : []
+    }
+
+    private func notes(_ texts: [Text]) -> [ScreenOutput] {
+        guard mode == .people else { return [] }
+        return texts.map { .aside((style.isTerminal ? "    " : "") + style.spell($0.in(style.language))) }
+    }
+
+    private func mark(_ sign: String, _ color: ScreenStyle.Color, _ text: Text, at time: ScreenTime?) -> [ScreenOutput]
+    {
+        let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
+        let clock = time.map { $0.clock + "  " } ?? ""
+        return clear + [
+            .line(indent + clock + style.paint(style.spell(sign), color) + " " + style.spell(text.in(style.language)))
+        ]
+    }
+
+    private func lines(for error: AditError, of name: String?) -> [ScreenOutput] {
+        let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
+        let prefix = orders.count > 1 ? name.map { "\($0): " } ?? "" : ""
+        return clear + ErrorWords.lines(error, style, prefix: prefix).map { .aside($0) }
+    }
+
+    // MARK: JSON
+
+    private mutating func json(_ event: DeviceEvent, at time: ScreenTime) -> [ScreenOutput] {
+        if case .opened(let tunnel) = event { addresses[tunnel.name] = tunnel.addresses }
+        if case .health(let name, let now) = event { health[name] = now }
+        let object = EventJSON.object(event, at: time, orders: orders, health: health, language: style.language)
+        // The first line of standard output is the one with the address, whatever happened before it.
+        return [addresses.isEmpty ? .aside(object.text) : .line(object.text)]
+    }
+}
