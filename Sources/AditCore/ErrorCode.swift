@@ -48,6 +48,12 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case targetRefused = 208
     /// The device is offline.
     case deviceOffline = 221
+    /// No tunnel has the name that the visitor asked for.
+    case nameUnknown = 222
+    /// The visitor's address is not on the tunnel's list.
+    case visitorRefused = 223
+    /// The tunnel asks the visitor for a user and a password.
+    case signInNeeded = 224
     /// The name is not a valid one.
     case nameInvalid = 301
     /// The name belongs to another device.
