@@ -68,6 +68,9 @@ extension ErrorCode {
         case .targetLoop: .targetLoop
         case .targetRefused: .targetRefused
         case .deviceOffline: .deviceOffline
+        case .nameUnknown: .nameUnknown
+        case .visitorRefused: .visitorRefused
+        case .signInNeeded: .signInNeeded
         case .nameInvalid: .nameInvalid
         case .nameTaken: .nameTaken
         case .nameReserved: .nameReserved
