@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+import AditWire
+
+extension YamuxSession {
+    /// When `.deadline` is due next; nil when nothing is.
+    package var nextDeadline: Instant? {
+        guard !isOver else { return nil }
+        var earliest = pingSentAt.map { max($0, lastActivity) + configuration.pingTimeout } ?? nextPing
+        for queue in [openDeadlines.first, lingerDeadlines.first, halfClosedDeadlines.first] {
+            guard let due = queue?.due else { continue }
+            earliest = min(earliest ?? due, due)
+        }
+        return earliest
+    }
+
+    mutating func changeWritability(_ isWritable: Bool, at now: Instant) {
+        isConnectionWritable = isWritable
+        guard isWritable else { return }
+        owedReplies = 0
+        // A full connection that takes bytes again has a peer that took some.
+        lastActivity = max(lastActivity, now)
+    }
+
+    mutating func expire(at now: Instant) {
+        if let sentAt = pingSentAt {
+            if now >= max(sentAt, lastActivity) + configuration.pingTimeout {
+                fail(.peerUnresponsive)
+                return
+            }
+        } else if let due = nextPing, let interval = configuration.pingInterval, now >= due {
+            pingValue &+= 1
+            pingSentAt = now
+            nextPing = now + interval
+            transmit(.ping, .open, length: pingValue)
+        }
+        while let (id, due) = openDeadlines.first, due <= now {
+            openDeadlines.removeFirst()
+            if streams[id]?.phase == .opening { breakOff(id, at: now) }
+        }
+        while let (id, due) = lingerDeadlines.first, due <= now {
+            lingerDeadlines.removeFirst()
+            if streams[id]?.isDetached == true { sendReset(id, at: now) }
+        }
+        while let (id, due) = halfClosedDeadlines.first, due <= now {
+            halfClosedDeadlines.removeFirst()
+            if let stream = streams[id], !stream.isRemoteEnded { breakOff(id, at: now) }
+        }
+    }
+
+    private mutating func breakOff(_ id: UInt32, at now: Instant) {
+        let isDetached = streams[id]?.isDetached ?? true
+        sendReset(id, at: now)
+        if !isDetached { emit(.streamReset(id, .timeout)) }
+    }
+}
