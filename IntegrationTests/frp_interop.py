@@ -8,14 +8,11 @@ The environment variable ADIT names the binary. Nothing leaves 127.0.0.1 and no 
 
 import itertools
 import json
-import os
 import pathlib
 import random
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -23,72 +20,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
 
 import frpc  # noqa: E402
 import frps  # noqa: E402
+from program import ADIT, Program, free_ports  # noqa: E402
 from traffic import EchoService, PageService, echo_round_trip, fetch  # noqa: E402
 
-ADIT = os.environ.get("ADIT", "")
 TOKEN = "a token with spaces and 中文"
 MEGABYTE = 1 << 20
 COMBINATIONS = list(itertools.product(("v1", "v2"), (True, False), (True, False), (True, False)))
 ECHO, PAGE = EchoService(), PageService()
-
-
-def free_ports(count):
-    """Ports that were free a moment ago, all different."""
-    sockets = [frps.listen() for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
-class Program:
-    """A running adit, whose output can be waited for."""
-
-    def __init__(self, *arguments):
-        self.lines = []
-        self.changed = threading.Condition()
-        self.ended = False
-        self.process = subprocess.Popen(
-            [ADIT, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        with self.process.stdout as output:
-            for line in output:
-                with self.changed:
-                    self.lines.append(line.rstrip("\n"))
-                    self.changed.notify_all()
-        with self.changed:
-            self.ended = True
-            self.changed.notify_all()
-
-    def wait_for(self, text, timeout=20):
-        with self.changed:
-            found = self.changed.wait_for(lambda: self.ended or any(text in line for line in self.lines), timeout)
-            if not found or not any(text in line for line in self.lines):
-                raise AssertionError("no %r from adit:\n%s" % (text, "\n".join(self.lines)))
-
-    def wait_for_port(self, port, timeout=20):
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
-            except OSError:
-                if self.ended or time.monotonic() > deadline:
-                    raise AssertionError("adit does not listen on %d:\n%s" % (port, "\n".join(self.lines)))
-                time.sleep(0.02)
-
-    def stop(self, timeout=15):
-        """Stops it as a service manager does and returns the exit status."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError("adit did not stop within %d s:\n%s" % (timeout, "\n".join(self.lines)))
 
 
 class Files(unittest.TestCase):

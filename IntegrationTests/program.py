@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+"""The adit binary under test, named by the environment variable ADIT, and free ports for it."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+
+ADIT = os.environ.get("ADIT", "")
+
+
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class Program:
+    """A running adit, whose output can be waited for."""
+
+    def __init__(self, *arguments, env=None):
+        self.lines = []
+        self.changed = threading.Condition()
+        self.ended = False
+        self.process = subprocess.Popen(
+            [ADIT, *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        with self.process.stdout as output:
+            for line in output:
+                with self.changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait_for(self, text, timeout=20):
+        with self.changed:
+            found = self.changed.wait_for(lambda: self.ended or any(text in line for line in self.lines), timeout)
+            if not found or not any(text in line for line in self.lines):
+                raise AssertionError("no %r from adit:\n%s" % (text, "\n".join(self.lines)))
+
+    def wait_for_port(self, port, timeout=20):
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if self.ended or time.monotonic() > deadline:
+                    raise AssertionError("adit does not listen on %d:\n%s" % (port, "\n".join(self.lines)))
+                time.sleep(0.02)
+
+    def stop(self, timeout=15):
+        """Stops it as a service manager does and returns the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("adit did not stop within %d s:\n%s" % (timeout, "\n".join(self.lines)))
