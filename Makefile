@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build release lint bench fuzz docs
+
+help: ## what each target does
+	@awk -F ': ## ' '/^[a-z]+: ## /{ printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: ## a server, a device and a page behind NAT on this machine, until Ctrl-C (ONCE=1: prove it and end)
+	@ONCE=$(ONCE) dev/demo
+
+test: ## unit, architecture and integration tests; needs no root
+	@dev/test
+
+build: ## the debug binary, .build/debug/adit
+	@dev/build --product adit
+
+release: ## one binary with the Swift runtime inside, dist/adit
+	@dev/release
+
+lint: ## format and syntax of every text
+	@dev/lint
+
+bench: ## CPU seconds per gigabyte through server and device, beside another relay when there is one
+	@Benchmarks/relay
+
+fuzz: ## each decoder for SECONDS=10 of random input (TARGET=Name for one)
+	@dev/fuzz "$(or $(SECONDS),10)" "$(TARGET)"
+
+docs: ## the rooms' pages as a web site, dist/docs
+	@dev/docs
