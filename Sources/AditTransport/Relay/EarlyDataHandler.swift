@@ -68,8 +68,7 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
         byteCount += chunk.readableBytes
         guard byteCount <= maximumBytes else {
             chunks = []
-            context.triggerUserOutboundEvent(ResetConnection(), promise: nil)
-            context.close(promise: nil)
+            ChannelReset.close(context.channel)
             return
         }
         chunks.append(chunk)

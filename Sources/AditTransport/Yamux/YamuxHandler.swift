@@ -1,18 +1,48 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+import AditCore
 package import AditTunnel
+import AditWire
+import DequeModule
 package import NIOCore
 
 /// Carries many streams over one connection: the last handler of a connection (TCP, or TLS on it) that speaks yamux.
 ///
 /// Each stream is a `Channel` of its own. All of it happens on the connection's event loop; other threads use
-/// `multiplexer`.
+/// `multiplexer`. Payload is never copied but for short frames, which travel in one buffer with their header.
 package final class YamuxHandler: ChannelDuplexHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = Never
     package typealias OutboundIn = Never
     package typealias OutboundOut = ByteBuffer
+
+    /// Payload up to this size is cheaper copied behind its header than sent as a buffer of its own.
+    private static let copiedPayload = 2048
+    /// How much may be handed to the connection before it is asked whether it takes more.
+    private static let flushThreshold = 256 * 1024
+
+    private let inboundStreamInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)?
+    private var session: YamuxSession
+    private var context: ChannelHandlerContext?
+    private var eventLoop: (any EventLoop)?
+    private var isEnded = false
+
+    private var streams: [UInt32: YamuxStreamChannel] = [:]
+    private var line = Deque<YamuxStreamChannel>()
+    private var touched: [YamuxStreamChannel] = []
+    private var isPerforming = false
+    private var isPumping = false
+    private var isReading = false
+
+    private var partialHeader = ByteBuffer()
+    private var payloads = Deque<ByteBuffer>()
+    private var gathered = ByteBuffer()
+    private var unflushedBytes = 0
+    private var isFlushScheduled = false
+
+    private var timer: Scheduled<Void>?
+    private var timerDeadline: Instant?
 
     /// Makes a handler; streams that the peer opens are prepared by `inboundStreamInitializer`, or refused without one.
     package init(
@@ -20,27 +50,368 @@ package final class YamuxHandler: ChannelDuplexHandler {
         configuration: YamuxConfiguration = YamuxConfiguration(),
         inboundStreamInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? = nil
     ) {
+        self.inboundStreamInitializer = inboundStreamInitializer
+        session = YamuxSession(role: role, configuration: configuration, at: .zero)
     }
 
     /// How many streams are open.
-    package var activeStreamCount: Int { 0 }
+    package var activeStreamCount: Int { streams.count }
 
     /// The latest measured round trip; nil before the first.
-    package var roundTripTime: Duration? { nil }
+    package var roundTripTime: Duration? { session.roundTripTime }
+
+    /// A handle for other threads; valid once the handler is in a pipeline.
+    package var multiplexer: YamuxMultiplexer {
+        guard let context else { preconditionFailure("the handler is not in a pipeline") }
+        return YamuxMultiplexer(connection: context.channel, handler: self)
+    }
 
     /// Opens a stream; called on the event loop. See `YamuxMultiplexer.openStream`.
     package func openStream(
         initializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? = nil
     ) -> EventLoopFuture<any Channel> {
-        preconditionFailure("the handler is not in a pipeline")
+        guard let eventLoop else { preconditionFailure("the handler is not in a pipeline") }
+        guard let context, !isEnded, context.channel.isActive else {
+            return eventLoop.makeFailedFuture(YamuxStreamError.connectionLost)
+        }
+        let id: UInt32
+        do {
+            id = try session.open(at: now())
+        } catch {
+            return eventLoop.makeFailedFuture(
+                error == .tooManyStreams ? YamuxStreamError.tooManyStreams : YamuxStreamError.goingAway
+            )
+        }
+        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
+        streams[id] = stream
+        performOutputs()
+        guard let initializer else {
+            stream.activate()
+            return eventLoop.makeSucceededFuture(stream)
+        }
+        return initializer(stream).flatMapThrowing {
+            stream.activate()
+            guard stream.isActive else { throw YamuxStreamError.connectionLost }
+            return stream
+        }.flatMapErrorThrowing { error in
+            stream.close(promise: nil)
+            throw error
+        }
     }
 
     /// Says go-away, lets the open streams end, then closes the connection; called on the event loop.
     package func shutdown() {
+        handle(.shutDown)
     }
 
-    /// A handle for other threads; valid once the handler is in a pipeline.
-    package var multiplexer: YamuxMultiplexer {
-        preconditionFailure("the handler is not in a pipeline")
+    // MARK: ChannelHandler
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        eventLoop = context.eventLoop
+        try? context.channel.syncOptions?.setOption(
+            .writeBufferWaterMark,
+            value: .init(low: Self.flushThreshold / 2, high: Self.flushThreshold)
+        )
+        if context.channel.isActive { scheduleTimer() }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        endSession(.connectionLost)
+        self.context = nil
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        scheduleTimer()
+        context.fireChannelActive()
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        endSession(.connectionLost)
+        context.fireChannelInactive()
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.fireErrorCaught(error)
+        endSession(.connectionLost)
+        context.close(promise: nil)
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        context.fireUserInboundEventTriggered(event)
+        // A connection that can only be written to is of no use to yamux.
+        if case .some(.inputClosed) = event as? ChannelEvent { context.close(promise: nil) }
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        handle(.writability(context.channel.isWritable))
+        pump()
+        context.fireChannelWritabilityChanged()
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        isReading = true
+        var buffer = unwrapInboundIn(data)
+        let now = now()
+        while !isEnded {
+            if session.payloadRemaining > 0 {
+                guard receivePayload(&buffer, at: now) else { break }
+            } else {
+                guard receiveHeader(&buffer, at: now) else { break }
+            }
+        }
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = true
+        var index = 0
+        while index < touched.count {
+            let stream = touched[index]
+            index += 1
+            stream.isTouched = false
+            stream.completeReads()
+        }
+        touched.removeAll(keepingCapacity: touched.count <= 256)
+        isReading = false
+        pump()
+        flushConnection()
+        scheduleTimer()
+        context.fireChannelReadComplete()
+    }
+
+    // MARK: Receiving
+
+    private func receiveHeader(_ buffer: inout ByteBuffer, at now: Instant) -> Bool {
+        if partialHeader.readableBytes > 0 || buffer.readableBytes < YamuxHeader.byteCount {
+            let missing = min(YamuxHeader.byteCount - partialHeader.readableBytes, buffer.readableBytes)
+            guard missing > 0, var slice = buffer.readSlice(length: missing) else { return false }
+            partialHeader.writeBuffer(&slice)
+            guard partialHeader.readableBytes == YamuxHeader.byteCount else { return false }
+            handleHeader(&partialHeader, at: now)
+            partialHeader.clear()
+        } else {
+            handleHeader(&buffer, at: now)
+        }
+        performOutputs()
+        return true
+    }
+
+    private func handleHeader(_ buffer: inout ByteBuffer, at now: Instant) {
+        guard let (first, id, length) = buffer.readMultipleIntegers(as: (UInt32, UInt32, UInt32).self) else { return }
+        do {
+            session.handle(.header(try YamuxHeader(first, id, length)), at: now)
+        } catch {
+            session.handle(.malformedHeader(error), at: now)
+        }
+    }
+
+    private func receivePayload(_ buffer: inout ByteBuffer, at now: Instant) -> Bool {
+        let count = min(session.payloadRemaining, buffer.readableBytes)
+        guard count > 0, let slice = buffer.readSlice(length: count) else { return false }
+        let stream = session.payloadStreamID.flatMap { streams[$0] }
+        session.handle(.payload(count), at: now)
+        stream?.receive(slice)
+        performOutputs()
+        return true
+    }
+
+    /// Adds a stream to the current round of reads, so that it is told when the round is over.
+    func touch(_ stream: YamuxStreamChannel) {
+        guard !stream.isTouched else { return }
+        stream.isTouched = true
+        touched.append(stream)
+    }
+
+    // MARK: What streams ask for
+
+    /// How many bytes a stream may send now.
+    func sendWindow(of id: UInt32) -> Int { session.sendWindow(of: id) }
+
+    /// Puts a stream in the line of those that have something to send.
+    func streamHasData(_ stream: YamuxStreamChannel) {
+        if !stream.isInLine {
+            stream.isInLine = true
+            line.append(stream)
+        }
+        pump()
+    }
+
+    /// Adds bytes to the payload of the data frame that `transmitData` is about to send.
+    func append(payload: ByteBuffer) {
+        payloads.append(payload)
+    }
+
+    /// Sends a data frame with the payload that was appended.
+    func transmitData(_ count: Int, on id: UInt32) {
+        handle(.send(id, count))
+    }
+
+    /// Forgets a stream that has ended.
+    func forget(_ stream: YamuxStreamChannel) {
+        if streams[stream.streamID] === stream { streams[stream.streamID] = nil }
+    }
+
+    /// Tells the session something that happened on this end.
+    func handle(_ input: YamuxSession.Input) {
+        guard !isEnded else { return }
+        session.handle(input, at: now())
+        performOutputs()
+    }
+
+    // MARK: Outputs
+
+    private func performOutputs() {
+        guard !isPerforming else { return }
+        isPerforming = true
+        while let output = session.nextOutput() { perform(output) }
+        isPerforming = false
+        if !line.isEmpty { pump() }
+        if !isReading { scheduleFlush() }
+    }
+
+    private func perform(_ output: YamuxSession.Output) {
+        switch output {
+        case .transmit(let header): transmit(header)
+        case .streamOpened(let id): acceptStream(id)
+        case .windowOpened(let id):
+            if let stream = streams[id], stream.hasFlushedData, !stream.isInLine {
+                stream.isInLine = true
+                line.append(stream)
+            }
+        case .streamFinished(let id): streams[id]?.receiveEnd()
+        case .streamReset(let id, let cause):
+            streams[id]?.breakOff(cause == .peer ? YamuxStreamError.resetByPeer : .resetLocally)
+        case .roundTrip(let time): context?.fireUserInboundEventTriggered(YamuxEvent.roundTrip(time))
+        case .peerGoingAway: context?.fireUserInboundEventTriggered(YamuxEvent.peerGoingAway)
+        case .finished:
+            flushConnection()
+            endSession(.goingAway)
+            context?.fireUserInboundEventTriggered(YamuxEvent.finished)
+            context?.close(promise: nil)
+        case .failed(let failure): failConnection(failure)
+        }
+    }
+
+    private func failConnection(_ failure: YamuxFailure) {
+        flushConnection()
+        endSession(.connectionLost)
+        guard let context else { return }
+        context.fireUserInboundEventTriggered(YamuxEvent.failed(failure))
+        switch failure {
+        case .peerUnresponsive, .repliesNotTaken: ChannelReset.close(context.channel)
+        default: context.close(promise: nil)
+        }
+    }
+
+    private func acceptStream(_ id: UInt32) {
+        guard let context, let inboundStreamInitializer else {
+            session.handle(.reset(id), at: now())
+            return
+        }
+        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
+        streams[id] = stream
+        inboundStreamInitializer(stream).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success:
+                guard self.streams[id] === stream else { return }
+                self.handle(.accept(id))
+                stream.activate()
+            case .failure:
+                stream.close(promise: nil)
+            }
+        }
+    }
+
+    private func transmit(_ header: YamuxHeader) {
+        gathered.writeMultipleIntegers(header.firstWord, header.streamID, header.length)
+        unflushedBytes += YamuxHeader.byteCount
+        guard header.kind == .data else { return }
+        var missing = Int(header.length)
+        unflushedBytes += missing
+        while missing > 0, let payload = payloads.popFirst() {
+            missing -= payload.readableBytes
+            if payload.readableBytes <= Self.copiedPayload {
+                gathered.writeImmutableBuffer(payload)
+            } else {
+                writeGathered()
+                context?.write(wrapOutboundOut(payload), promise: nil)
+            }
+        }
+    }
+
+    private func writeGathered() {
+        guard gathered.readableBytes > 0 else { return }
+        context?.write(wrapOutboundOut(gathered), promise: nil)
+        gathered = ByteBuffer()
+    }
+
+    /// Lets the streams in the line send in turn, a frame each, for as long as the connection takes bytes.
+    private func pump() {
+        guard !isPumping, !isPerforming else { return }
+        isPumping = true
+        while !line.isEmpty, connectionTakesBytes(), let stream = line.popFirst() {
+            stream.isInLine = false
+            if stream.sendFrame(), !stream.isInLine {
+                stream.isInLine = true
+                line.append(stream)
+            }
+        }
+        isPumping = false
+        if !isReading { scheduleFlush() }
+    }
+
+    private func connectionTakesBytes() -> Bool {
+        guard let context, !isEnded else { return false }
+        if unflushedBytes >= Self.flushThreshold || !context.channel.isWritable { flushConnection() }
+        return context.channel.isWritable
+    }
+
+    private func flushConnection() {
+        guard unflushedBytes > 0, let context else { return }
+        unflushedBytes = 0
+        writeGathered()
+        context.flush()
+    }
+
+    /// Flushes at the end of the event loop's turn, so that all streams that write in it share one flush.
+    private func scheduleFlush() {
+        guard unflushedBytes > 0, !isFlushScheduled, let context else { return }
+        isFlushScheduled = true
+        context.eventLoop.assumeIsolated().execute {
+            self.isFlushScheduled = false
+            self.flushConnection()
+        }
+    }
+
+    // MARK: Time and the end
+
+    private func now() -> Instant {
+        Instant(nanoseconds: Int64(clamping: eventLoop?.now.uptimeNanoseconds ?? 0))
+    }
+
+    /// Keeps one timer that fires no later than the session's deadline; firing early costs less than moving it often.
+    private func scheduleTimer() {
+        guard let context, !isEnded, let deadline = session.nextDeadline else { return }
+        if timer != nil, let timerDeadline, timerDeadline <= deadline { return }
+        timer?.cancel()
+        timerDeadline = deadline
+        let at = NIODeadline.uptimeNanoseconds(UInt64(clamping: deadline.nanoseconds))
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: at) {
+            self.timer = nil
+            self.handle(.deadline)
+            self.scheduleTimer()
+        }
+    }
+
+    private func endSession(_ error: YamuxStreamError) {
+        guard !isEnded else { return }
+        isEnded = true
+        timer?.cancel()
+        timer = nil
+        line.removeAll()
+        payloads.removeAll()
+        let remaining = streams
+        streams = [:]
+        for stream in remaining.values { stream.breakOff(error) }
     }
 }
