@@ -68,11 +68,11 @@ package struct ServerState: Sendable, Hashable {
             made += "/" + part
             if mkdir(made, made == path ? 0o700 : 0o755) != 0, errno != EEXIST { throw failure(errno) }
         }
-        var status = stat()
-        guard lstat(path, &status) == 0 else { throw failure(errno) }
-        guard status.st_mode & S_IFMT == S_IFDIR else { throw failure(ENOTDIR) }
-        guard status.st_uid == geteuid() else { throw failure(EPERM) }
-        guard chmod(path, 0o700) == 0 else { throw failure(errno) }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw failure(errno) }
+        defer { close(folder) }
+        // Only the owner may change the mode, so this fails on a folder that another user could open again.
+        guard fchmod(folder, 0o700) == 0 else { throw failure(errno) }
         closeDatabaseFiles()
     }
 

@@ -15,9 +15,26 @@ package struct NameLease: Sendable, Hashable {
     /// What the name led to when it was last used.
     package let target: String
     /// When it was last in use.
-    package let lastUsed: UnixTime
+    package var lastUsed: UnixTime
     /// When the owner removed the device; nil for a member.
     package let deviceRemoved: UnixTime?
+
+    /// Makes a lease from its parts.
+    package init(
+        name: String,
+        device: String,
+        deviceName: String,
+        target: String,
+        lastUsed: UnixTime,
+        deviceRemoved: UnixTime? = nil
+    ) {
+        self.name = name
+        self.device = device
+        self.deviceName = deviceName
+        self.target = target
+        self.lastUsed = lastUsed
+        self.deviceRemoved = deviceRemoved
+    }
 
     init(row: Row) {
         name = row["name"]
@@ -121,9 +138,20 @@ extension Store {
         }
     }
 
-    /// Notes that names were in use until `now`.
-    package func noteUsed(names: [String], at now: UnixTime, on loop: any EventLoop) -> EventLoopFuture<Void> {
+    /// Notes that names and ports were in use until `now`.
+    package func noteUsed(
+        names: [String],
+        ports: [UInt16] = [],
+        at now: UnixTime,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Void> {
         perform(on: loop) { database in
+            for port in ports {
+                try database.execute(
+                    sql: "UPDATE portLease SET lastUsed = max(lastUsed, ?) WHERE port = ?",
+                    arguments: [now.seconds, port]
+                )
+            }
             for name in names {
                 try database.execute(
                     sql: "UPDATE nameLease SET lastUsed = max(lastUsed, ?) WHERE name = ?",

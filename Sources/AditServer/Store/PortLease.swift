@@ -17,6 +17,15 @@ package struct PortLease: Sendable, Hashable {
     /// When it was last in use.
     package let lastUsed: UnixTime
 
+    /// Makes a lease from its parts.
+    package init(port: UInt16, device: String, deviceName: String, target: String, lastUsed: UnixTime) {
+        self.port = port
+        self.device = device
+        self.deviceName = deviceName
+        self.target = target
+        self.lastUsed = lastUsed
+    }
+
     init(row: Row) {
         port = row["port"]
         device = row["device"]
@@ -37,6 +46,21 @@ extension Store {
                     JOIN device ON device.key = portLease.device ORDER BY lastUsed, port
                     """
             ).map(PortLease.init)
+        }
+    }
+
+    /// The ports that a device had for `target`, the last used first.
+    package func stickyPorts(
+        device: String,
+        target: String,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<[UInt16]> {
+        perform(on: loop) { database in
+            try UInt16.fetchAll(
+                database,
+                sql: "SELECT port FROM portLease WHERE device = ? AND target = ? ORDER BY lastUsed DESC, port",
+                arguments: [device, target]
+            )
         }
     }
 

@@ -25,7 +25,9 @@ extension Store {
         }
     }
 
-    /// Removes the member called `name`; nil when there is none. Its names stay reserved for 90 days.
+    /// Removes the member called `name` and returns it; nil when there is none.
+    ///
+    /// Its names stay reserved for 90 days.
     package func removeDevice(named name: String, at now: UnixTime) throws -> DeviceRecord? {
         try performBlocking { database in
             guard

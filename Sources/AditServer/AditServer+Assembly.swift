@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditCrypto
+import AditTransport
+import AditTunnel
+import NIOCore
+
+/// How a setup becomes the configuration of the parts.
+extension AditServer {
+    /// The reverse proxy for a table of routes.
+    static func makeFrontEnd(_ routes: any HTTPRouteTable, _ setup: ServerSetup, _ parts: Parts) -> HTTPFrontEnd {
+        var limits = HTTPLimits()
+        limits.responseHead = TimeAmount(setup.responseTimeout)
+        limits.connectionsPerTunnel = setup.maximumVisitorsPerTunnel
+        limits.connections = max(limits.connections, setup.maximumVisitorsPerTunnel)
+        return HTTPFrontEnd(
+            routes: routes,
+            limits: limits,
+            unknownNamePage: setup.notFoundPage,
+            loopName: "adit-" + Hexadecimal.encode(Array(parts.identity.fingerprint.bytes.prefix(6)))
+        )
+    }
+
+    /// The acceptor of the session port, which is the port of names as well when both are the same.
+    static func makeAcceptor(
+        _ setup: ServerSetup,
+        _ parts: Parts,
+        _ policy: ServerPolicy,
+        names: HTTPFrontEnd
+    ) -> SessionAcceptor {
+        var configuration = SessionAcceptor.Configuration()
+        configuration.control.heartbeatTimeout = setup.heartbeatTimeout ?? (setup.role == .frps ? nil : .seconds(90))
+        configuration.control.maximumPoolCount = setup.maximumPoolCount
+        configuration.control.workConnectionTimeout = setup.visitorTimeout
+        configuration.control.requiresKeyOnHeartbeats = setup.authenticatesHeartbeats
+        configuration.control.requiresKeyOnWorkConnections = setup.authenticatesWorkConnections
+        configuration.control.maximumTunnels = max(configuration.control.maximumTunnels, setup.maximumTunnels)
+        // Whether frp clients may come in is the policy's to say, so that a reload can change it and the client is told.
+        configuration.control.servesFRP = true
+        configuration.requiresTLS = setup.tlsForced
+        if setup.role == .frps { configuration.muxPingInterval = setup.keepaliveInterval }
+        let isShared = setup.httpPort.map { $0 != 0 && $0 == setup.sessionPort } ?? false
+        let initializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? =
+            isShared ? { @Sendable channel in names.initialize(channel) } : nil
+        return SessionAcceptor(
+            configuration: configuration,
+            policy: policy,
+            tls: parts.identity.tls,
+            httpInitializer: initializer,
+            random: parts.random,
+            logger: parts.log
+        )
+    }
+}

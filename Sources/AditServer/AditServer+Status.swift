@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditConfig
+import AditCore
+import AditCrypto
+import AditTransport
+import AditTunnel
+package import NIOCore
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+extension AditServer {
+    /// What the server tells about itself: every member, online or not, and every frp client that is connected.
+    package func status(on loop: any EventLoop) -> EventLoopFuture<ServerStatus> {
+        parts.store.devices(on: loop).map { self.status(members: $0.filter { $0.removed == nil }) }
+    }
+
+    private func status(members: [DeviceRecord]) -> ServerStatus {
+        let setup = policy.setup
+        let sessions = table.sessions
+        let tunnels = Dictionary(grouping: table.tunnels) { ObjectIdentifier($0.session) }
+        let describe = { (session: ServerSession) in (tunnels[ObjectIdentifier(session)] ?? []).map(Self.describe) }
+        var online: [String: [ServerSession]] = [:]
+        var clients: [ServerStatus.Client] = []
+        for session in sessions {
+            switch session.identity {
+            case .device(let key, _): online[key.hexadecimal, default: []].append(session)
+            case .frp(let user, let clientID):
+                clients.append(
+                    ServerStatus.Client(
+                        name: LineLogHandler.printable(user.isEmpty ? clientID : user),
+                        kind: "frp",
+                        key: "",
+                        isOnline: true,
+                        addresses: [session.remoteAddress].compactMap { $0?.description },
+                        lastSeen: nil,
+                        tunnels: describe(session)
+                    )
+                )
+            }
+        }
+        let devices = members.map { member in
+            let sessions = online[member.key] ?? []
+            return ServerStatus.Client(
+                name: member.name,
+                kind: "device",
+                key: Hexadecimal.decode(member.key).map { KeyFingerprint(of: $0).description } ?? "",
+                isOnline: !sessions.isEmpty,
+                addresses: sessions.compactMap { $0.remoteAddress?.description },
+                lastSeen: member.lastSeen.seconds,
+                tunnels: sessions.flatMap(describe)
+            )
+        }
+        return ServerStatus(
+            version: parts.version,
+            process: Int(getpid()),
+            since: since.seconds,
+            host: setup.publicHost,
+            domain: setup.domain,
+            sessionPort: sessionPort,
+            httpPort: httpPort == 0 ? nil : httpPort,
+            publicPorts: setup.publicPorts.description,
+            fingerprint: fingerprint.description,
+            allowsFRP: setup.allowsFRP && setup.token != nil,
+            isStopping: isStopping,
+            clients: devices
+                + clients.sorted { ($0.name, $0.addresses.first ?? "") < ($1.name, $1.addresses.first ?? "") }
+        )
+    }
+
+    private static func describe(_ tunnel: OpenTunnel) -> ServerStatus.Tunnel {
+        let figures = tunnel.counters.current
+        return ServerStatus.Tunnel(
+            name: LineLogHandler.printable(tunnel.shownName),
+            kind: tunnel.terms.kind.rawValue,
+            target: tunnel.terms.target,
+            addresses: tunnel.addresses,
+            since: tunnel.openedAt.seconds,
+            expires: tunnel.expiresAt?.seconds,
+            visitors: figures.visitors,
+            openVisitors: figures.openVisitors,
+            refusedVisitors: figures.refused,
+            bytesIn: figures.bytesIn,
+            bytesOut: figures.bytesOut,
+            lastError: figures.lastError
+        )
+    }
+}

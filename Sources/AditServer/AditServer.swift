@@ -1,0 +1,202 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+package import AditCrypto
+package import AditTransport
+import AditTunnel
+import AditWire
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+import NIOPosix
+
+/// The server: its listeners, its sessions, and the way from start to stop.
+///
+/// `start` returns when every port is open. `stop` first lets nobody new in, then waits for those who are there.
+package final class AditServer: Sendable {
+    /// What a server is made of beside its setup; a test replaces parts of it.
+    package struct Parts: Sendable {
+        /// What the server remembers.
+        package var store: Store
+        /// The key by which it is known.
+        package var identity: ServerIdentity
+        /// Where Unix time comes from.
+        package var wallClock = WallClock.system
+        /// Where the time of timers comes from.
+        package var clock = Clock.monotonic
+        /// Where names and run ids come from.
+        package var random = RandomBytes.system
+        /// Where events go.
+        package var log: Logger
+        /// The version it tells.
+        package var version: String
+
+        /// Makes parts with the system's clocks and randomness.
+        package init(store: Store, identity: ServerIdentity, log: Logger, version: String) {
+            self.store = store
+            self.identity = identity
+            self.log = log
+            self.version = version
+        }
+    }
+
+    struct Running {
+        var sessionPort: UInt16 = 0
+        var listeners: [any Channel] = []
+        var control: (any Channel)?
+        var maintenance: RepeatedTask?
+        var stopping: EventLoopFuture<Void>?
+        /// Kept when waiting for visitors is over, by whatever reason.
+        var waited: EventLoopPromise<Void>?
+    }
+
+    /// How often leases in use are renewed.
+    private static let maintenanceInterval: TimeAmount = .hours(1)
+
+    let parts: Parts
+    let policy: ServerPolicy
+    let since: UnixTime
+    private let group: any EventLoopGroup
+    let loop: any EventLoop
+    private let acceptor: SessionAcceptor
+    let names: HTTPFrontEnd
+    let running = NIOLockedValueBox(Running())
+
+    /// Starts a server; fails with `AditError` 904 when one of its ports cannot be opened.
+    package static func start(
+        _ setup: ServerSetup,
+        parts: Parts,
+        group: any EventLoopGroup
+    ) -> EventLoopFuture<AditServer> {
+        let server = AditServer(setup, parts, group)
+        return server.policy.loadLeases(on: server.loop)
+            .flatMap { server.listenForSessions(setup) }
+            .flatMap { server.listenForNames(setup) }
+            .map {
+                server.beginMaintenance()
+                return server
+            }
+            .flatMapError { error in
+                server.stop(within: .zero).flatMapThrowing { throw error }
+            }
+    }
+
+    private init(_ setup: ServerSetup, _ parts: Parts, _ group: any EventLoopGroup) {
+        self.parts = parts
+        self.group = group
+        loop = group.next()
+        since = parts.wallClock.now()
+        let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.wallClock)
+        let listeners = TunnelListeners(log: parts.log) { Self.makeFrontEnd($0, setup, parts) }
+        policy = ServerPolicy(
+            setup: setup,
+            store: parts.store,
+            table: table,
+            listeners: listeners,
+            wallClock: parts.wallClock,
+            clock: parts.clock,
+            log: parts.log
+        )
+        names = Self.makeFrontEnd(table, setup, parts)
+        acceptor = Self.makeAcceptor(setup, parts, policy, names: names)
+    }
+
+    /// The tunnels and sessions in memory.
+    package var table: TunnelTable { policy.table }
+
+    /// The port of sessions, also when the system chose it.
+    package var sessionPort: UInt16 { running.withLockedValue { $0.sessionPort } }
+
+    /// The port of names; 0 when there is none.
+    package var httpPort: UInt16 { policy.httpPort }
+
+    /// What devices pin.
+    package var fingerprint: KeyFingerprint { parts.identity.fingerprint }
+
+    // MARK: Listening
+
+    private func listenForSessions(_ setup: ServerSetup) -> EventLoopFuture<Void> {
+        let makeBootstrap = { @Sendable [group, acceptor] in
+            ServerBootstrap(group: group)
+                .serverChannelOption(.backlog, value: 1024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { acceptor.initialize($0) }
+        }
+        return DualStack.bind(makeBootstrap, address: setup.listen, port: setup.sessionPort, on: loop)
+            .flatMapErrorThrowing { throw Self.cannotListen($0, setup.sessionPort, "sessions", zh: "会话") }
+            .map { channel in
+                self.running.withLockedValue { running in
+                    running.sessionPort = channel.localEndpoint?.port ?? 0
+                    running.listeners.append(channel)
+                }
+            }
+    }
+
+    private func listenForNames(_ setup: ServerSetup) -> EventLoopFuture<Void> {
+        guard let port = setup.httpPort else { return loop.makeSucceededVoidFuture() }
+        if port != 0, port == setup.sessionPort {
+            policy.changeable.withLockedValue { $0.httpPort = port }
+            return loop.makeSucceededVoidFuture()
+        }
+        let makeBootstrap = { @Sendable [group, names] in
+            ServerBootstrap(group: group)
+                .serverChannelOption(.backlog, value: 1024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { names.initialize($0) }
+        }
+        return DualStack.bind(makeBootstrap, address: setup.listen, port: port, on: loop)
+            .flatMapErrorThrowing { throw Self.cannotListen($0, port, "names", zh: "网站名字") }
+            .map { channel in
+                self.policy.changeable.withLockedValue { $0.httpPort = channel.localEndpoint?.port ?? 0 }
+                self.running.withLockedValue { $0.listeners.append(channel) }
+            }
+    }
+
+    /// Opens the Unix socket for commands; closed with the server.
+    package func listenForCommands(
+        _ state: ServerState,
+        answer: @escaping @Sendable (ControlRequest, any EventLoop) -> EventLoopFuture<ControlReply>
+    ) -> EventLoopFuture<Void> {
+        ControlListener.bind(path: state.controlSocket, group: group, answer: answer)
+            .flatMapErrorThrowing { error in
+                throw AditError(
+                    .state,
+                    Text("the control socket cannot be opened", zh: "无法打开控制套接字"),
+                    why: [Text(verbatim: state.controlSocket), Text(verbatim: String(describing: error))],
+                    fix: Text("choose a shorter path with  --state FOLDER", zh: "请用 --state 目录 指定较短的路径")
+                )
+            }
+            .map { channel in self.running.withLockedValue { $0.control = channel } }
+    }
+
+    private func beginMaintenance() {
+        let interval = Self.maintenanceInterval
+        let task = loop.scheduleRepeatedAsyncTask(initialDelay: interval, delay: interval) { _ in
+            let done = self.policy.maintain(on: self.loop)
+            self.policy.reportFailure(of: done)
+            return done
+        }
+        running.withLockedValue { $0.maintenance = task }
+    }
+
+    private static func cannotListen(_ error: any Error, _ port: UInt16, _ what: String, zh: String) -> AditError {
+        let failure = error as? IOError
+        let fix: Text? =
+            if failure?.isAddressInUse == true {
+                Text("find what has it:  ss -ltnp 'sport = :\(port)'", zh: "查看占用者：ss -ltnp 'sport = :\(port)'")
+            } else if failure?.isPermissionMissing == true {
+                Text("use a port from 1024, or run as root", zh: "请使用 1024 以上的端口，或以 root 运行")
+            } else {
+                nil
+            }
+        return AditError(
+            .cannotListen,
+            Text("port \(port), for \(what), cannot be opened", zh: "无法打开端口 \(port)（用于\(zh)）"),
+            why: [Text(verbatim: failure?.words ?? String(describing: error))],
+            fix: fix
+        )
+    }
+}

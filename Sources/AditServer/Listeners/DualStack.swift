@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import NIOCore
+import NIOPosix
+
+/// Binds a TCP listener on an address, or on every address of both families where the machine has both.
+enum DualStack {
+    static func bind(
+        _ makeBootstrap: @escaping @Sendable () -> ServerBootstrap,
+        address: IPAddress,
+        port: UInt16,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<any Channel> {
+        guard address.isUnspecified else {
+            return makeBootstrap().bind(host: address.description, port: Int(port)).hop(to: loop)
+        }
+        // One socket of IPv6 takes IPv4 as well (RFC 3493 section 3.7); a machine without IPv6 refuses to make it.
+        return makeBootstrap().bind(host: "::", port: Int(port)).flatMapError { error in
+            guard let failure = error as? IOError, failure.isFamilyMissing else {
+                return loop.makeFailedFuture(error)
+            }
+            return makeBootstrap().bind(host: "0.0.0.0", port: Int(port))
+        }.hop(to: loop)
+    }
+}
+
+extension Channel {
+    /// The other end, with an IPv4-mapped address written as IPv4; nil for other kinds of sockets.
+    var remoteEndpoint: IPEndpoint? { remoteAddress.flatMap(IPEndpoint.init) }
+
+    /// This end, with an IPv4-mapped address written as IPv4; nil for other kinds of sockets.
+    var localEndpoint: IPEndpoint? { localAddress.flatMap(IPEndpoint.init) }
+}
+
+extension IPEndpoint {
+    fileprivate init?(_ address: SocketAddress) {
+        guard let text = address.ipAddress, let port = address.port.flatMap(UInt16.init(exactly:)) else { return nil }
+        // A link-local address carries its zone, which is no part of the address.
+        guard let ip = IPAddress(text.prefix { $0 != "%" }) else { return nil }
+        self.init(ip.unmapped, port)
+    }
+}

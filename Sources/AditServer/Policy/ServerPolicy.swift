@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditCrypto
+package import AditTransport
+package import AditTunnel
+import AditWire
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// Decides who may come in and which tunnels exist, and keeps the store, the table and the listeners in step.
+package final class ServerPolicy: ServerSessionPolicy {
+    struct Changeable {
+        var setup: ServerSetup
+        var isStopping = false
+        var httpPort: UInt16 = 0
+    }
+
+    let store: Store
+    let table: TunnelTable
+    let listeners: TunnelListeners
+    let wallClock: WallClock
+    let clock: Clock
+    let log: Logger
+    let changeable: NIOLockedValueBox<Changeable>
+
+    init(
+        setup: ServerSetup,
+        store: Store,
+        table: TunnelTable,
+        listeners: TunnelListeners,
+        wallClock: WallClock,
+        clock: Clock,
+        log: Logger
+    ) {
+        self.store = store
+        self.table = table
+        self.listeners = listeners
+        self.wallClock = wallClock
+        self.clock = clock
+        self.log = log
+        changeable = NIOLockedValueBox(Changeable(setup: setup))
+    }
+
+    /// The setup as of the last reload.
+    var setup: ServerSetup { changeable.withLockedValue { $0.setup } }
+
+    /// The port on which names are served; 0 when they are not.
+    var httpPort: UInt16 { changeable.withLockedValue { $0.httpPort } }
+
+    package func sessionOpened(_ session: ServerSession) {
+        table.insert(session)
+        log.info(
+            "client login info: \(describe(session))",
+            metadata: ["run": "\(session.runID)", "remote": "\(session.remoteAddress.map(\.description) ?? "-")"]
+        )
+    }
+
+    package func closeTunnel(named name: String, for session: ServerSession) {
+        guard let tunnel = table.tunnel(named: name, of: session).flatMap({ table.remove($0) }) else { return }
+        tunnel.close()
+        noteUse(of: [tunnel], on: session.eventLoop)
+        log.info("close proxy", metadata: ["run": "\(session.runID)", "proxy": "\(name)"])
+    }
+
+    package func sessionClosed(_ session: ServerSession, reason: SessionEnd) {
+        let tunnels = table.remove(session)
+        for tunnel in tunnels { tunnel.close() }
+        noteUse(of: tunnels, on: session.eventLoop)
+        if case .device(let key, _) = session.identity {
+            let seen = store.noteSeen(key: key.hexadecimal, at: wallClock.now(), on: session.eventLoop)
+            reportFailure(of: seen)
+        }
+        log.info(
+            "client exit success: \(reason.error.what.english)",
+            metadata: ["run": "\(session.runID)", "client": "\(describe(session))"]
+        )
+    }
+
+    /// Ends the sessions of devices that the store no longer has as members, and takes up leases as they are now.
+    ///
+    /// Another process of the same user may have changed the store.
+    func recheck(on loop: any EventLoop) -> EventLoopFuture<Int> {
+        store.devices(on: loop).map { devices in
+            let members = Dictionary(uniqueKeysWithValues: devices.map { ($0.key, $0) })
+            var ended = 0
+            for session in self.table.sessions {
+                guard case .device(let key, _) = session.identity else { continue }
+                let record = members[key.hexadecimal]
+                if let record, record.removed == nil { continue }
+                let now = self.wallClock.now()
+                if let error = Refusal.invite(.removed(at: record?.removed ?? now), now: now) {
+                    session.close(.removed(error))
+                    ended += 1
+                }
+            }
+            return ended
+        }.flatMap { ended in self.loadLeases(on: loop).map { ended } }
+    }
+
+    /// Takes up the leases of the store.
+    func loadLeases(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        store.nameLeases(on: loop).and(store.portLeases(on: loop)).map { names, ports in
+            self.table.load(names: names, ports: ports)
+        }
+    }
+
+    /// Renews the leases in use and forgets those that ran out.
+    func maintain(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        let now = wallClock.now()
+        return store.noteUsed(names: table.namesInUse, ports: table.portsInUse, at: now, on: loop)
+            .flatMap { self.store.purgeLeases(at: now, on: loop) }
+            .flatMap { self.loadLeases(on: loop) }
+    }
+
+    func noteUse(of tunnels: [OpenTunnel], on loop: any EventLoop) {
+        let names = tunnels.flatMap { $0.hosts.map(\.leaseName) }
+        let ports = tunnels.map(\.port).filter { $0 != 0 }
+        guard !names.isEmpty || !ports.isEmpty else { return }
+        reportFailure(of: store.noteUsed(names: names, ports: ports, at: wallClock.now(), on: loop))
+    }
+
+    func reportFailure(of work: EventLoopFuture<Void>) {
+        work.whenFailure { error in self.log.error("the database failed: \(error)") }
+    }
+
+    func describe(_ session: ServerSession) -> String {
+        switch session.identity {
+        case .device(_, let name): "device \(name)"
+        case .frp(let user, let clientID):
+            "frp client" + (user.isEmpty ? "" : " user \(user)") + (clientID.isEmpty ? "" : " id \(clientID)")
+        }
+    }
+}
+
+extension DevicePublicKey {
+    /// The key as the store writes it.
+    var hexadecimal: String { Hexadecimal.encode(bytes) }
+}

@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditConfig
+package import AditCore
+
+/// Everything that decides how a server behaves, whichever kind of configuration it came from.
+package struct ServerSetup: Sendable, Equatable {
+    /// Whose rules the server keeps.
+    package enum Role: Sendable, Hashable {
+        /// Adit's: devices with keys, invites, names that stay.
+        case adit
+        /// frps's, for a machine that replaces it.
+        case frps
+    }
+
+    /// Whose rules the server keeps.
+    package var role = Role.adit
+    /// The address of the session and name ports; unspecified means every address of both families.
+    package var listen = IPAddress.v4(0)
+    /// The address of tunnels' own ports.
+    package var tunnelListen = IPAddress.v4(0)
+    /// The TCP port of sessions; 0 lets the system choose.
+    package var sessionPort: UInt16 = 7000
+    /// The TCP port of names; 0 lets the system choose, nil for none.
+    package var httpPort: UInt16? = 8080
+    /// The ports that a tunnel gets when it asks for none by number.
+    package var publicPorts = PortRangeList([20000...20999])
+    /// The ports that a tunnel may ask for by number; nil means every port.
+    package var allowedPorts: PortRangeList? = PortRangeList([20000...20999])
+    /// The domain of names in lower case; nil gives each http tunnel a port of its own.
+    package var domain: String? = "localhost"
+    /// The name or address that visitors and devices use for this machine, as far as it is known.
+    package var publicHost = "localhost"
+    /// The shared token; nil when there is none, empty only with `allowsEmptyToken`.
+    package var token: String?
+    /// Whether frp peers without any token are let in: only where frps's own file asked for it.
+    package var allowsEmptyToken = false
+    /// Whether frp's own programs may log in.
+    package var allowsFRP = true
+    /// Names that no device gets.
+    package var reservedNames: Set<String> = []
+    /// How many tunnels one device or frp client may hold open.
+    package var maximumTunnels = 64
+    /// How many ports one frp client may hold; 0 for no limit.
+    package var maximumPortsPerClient = 0
+    /// How long a graceful stop waits for visitors.
+    package var drain = Duration.seconds(10)
+    /// The page for a name that nobody holds; nil for the built-in one.
+    package var notFoundPage: [UInt8]?
+    /// Whether frp clients are told why they were refused.
+    package var detailedErrors = true
+    /// How long a visitor waits for the device's stream.
+    package var visitorTimeout = Duration.seconds(10)
+    /// How long a service may take until its response begins.
+    package var responseTimeout = Duration.seconds(60)
+    /// Whether sessions carry yamux when the first bytes leave it open.
+    package var tcpMux = true
+    /// Whether frp clients without TLS are refused.
+    package var tlsForced = false
+    /// The most work connections that an frp client may keep ready.
+    package var maximumPoolCount = 5
+    /// How long an frp client may be silent; nil for ever.
+    package var heartbeatTimeout: Duration?
+    /// The interval of yamux pings.
+    package var keepaliveInterval = Duration.seconds(30)
+    /// Whether frp clients have to prove the token with each heartbeat.
+    package var authenticatesHeartbeats = false
+    /// Whether frp clients have to prove the token with each work connection.
+    package var authenticatesWorkConnections = false
+    /// The certificate, its key and the authorities of clients in place of the server's own identity.
+    package var tlsFiles = FRPTLSFiles()
+    /// How many visitors one tunnel serves at once.
+    package var maximumVisitorsPerTunnel = 4096
+    /// How much is logged.
+    package var logLevel = LogLevel.info
+
+    /// Makes the defaults of a server that was never set up.
+    package init() {}
+
+    /// Takes what a configuration file of Adit's own says.
+    package init(_ file: ServerConfiguration, settings: ServerSettings = ServerSettings()) {
+        domain = file.domain?.lowercased() ?? settings.domain ?? (settings.publicHost == nil ? "localhost" : nil)
+        publicHost = settings.publicHost ?? domain ?? "localhost"
+        listen = file.listen
+        tunnelListen = file.listen
+        sessionPort = file.sessionPort
+        httpPort = file.httpPort
+        publicPorts = file.publicPorts
+        allowedPorts = file.publicPorts
+        token = file.token.flatMap { $0.isEmpty ? nil : $0 }
+        allowsFRP = file.allowFRP
+        reservedNames = Set(file.reservedNames.map { $0.lowercased() })
+        maximumTunnels = file.maxTunnelsPerDevice
+        drain = .seconds(file.drainSeconds)
+        logLevel = file.logLevel
+    }
+
+    /// Takes what a configuration file of frps says; `token` is the one that its token source gave, if it has one.
+    package init(_ file: FRPServerConfiguration, token: String) {
+        role = .frps
+        listen = IPAddress(file.bindAddr) ?? .v4(0)
+        tunnelListen = IPAddress(file.proxyBindAddr) ?? listen
+        sessionPort = file.bindPort
+        httpPort = file.vhostHTTPPort == 0 ? nil : file.vhostHTTPPort
+        allowedPorts = file.allowPorts
+        publicPorts = file.allowPorts ?? PortRangeList([1024...65535])
+        domain = file.subDomainHost.isEmpty ? nil : file.subDomainHost.lowercased()
+        publicHost = domain ?? ""
+        self.token = token
+        allowsEmptyToken = token.isEmpty
+        maximumTunnels = 10_000
+        maximumPortsPerClient = file.maxPortsPerClient
+        detailedErrors = file.detailedErrorsToClient
+        visitorTimeout = .seconds(max(1, file.userConnTimeout))
+        responseTimeout = .seconds(max(1, file.vhostHTTPTimeout))
+        tcpMux = file.transport.tcpMux
+        tlsForced = file.transport.tlsForce || !file.transport.tls.trustedCaFile.isEmpty
+        maximumPoolCount = max(0, file.transport.maxPoolCount)
+        keepaliveInterval = .seconds(max(1, file.transport.tcpMuxKeepaliveInterval))
+        let timeout = file.transport.heartbeatTimeout
+        heartbeatTimeout = timeout > 0 ? .seconds(timeout) : file.transport.tcpMux || timeout < 0 ? nil : .seconds(90)
+        authenticatesHeartbeats = file.auth.additionalScopes.contains(.heartBeats)
+        authenticatesWorkConnections = file.auth.additionalScopes.contains(.newWorkConnections)
+        tlsFiles = file.transport.tls
+        logLevel = file.log.level
+    }
+}
