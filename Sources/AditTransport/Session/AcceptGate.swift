@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTunnel
+import NIOConcurrencyHelpers
+
+/// Bounds what strangers cost: connections that have not logged in, and logins that fail.
+final class AcceptGate: Sendable {
+    private struct State {
+        var total = 0
+        var byAddress: [IPAddress: Int] = [:]
+        var limiter = AttemptLimiter()
+    }
+
+    private let maximumTotal: Int
+    private let maximumPerAddress: Int
+    private let state = NIOLockedValueBox(State())
+
+    init(maximumTotal: Int, maximumPerAddress: Int) {
+        self.maximumTotal = maximumTotal
+        self.maximumPerAddress = maximumPerAddress
+    }
+
+    /// How many connections are inside that have not logged in.
+    var count: Int { state.withLockedValue { $0.total } }
+
+    /// Counts a new connection in; false when it has to be closed.
+    func enter(_ address: IPAddress?) -> Bool {
+        state.withLockedValue { state in
+            guard state.total < maximumTotal else { return false }
+            if let address {
+                guard state.byAddress[address, default: 0] < maximumPerAddress else { return false }
+                state.byAddress[address, default: 0] += 1
+            }
+            state.total += 1
+            return true
+        }
+    }
+
+    /// Counts a connection out, because it logged in or is gone.
+    func leave(_ address: IPAddress?) {
+        state.withLockedValue { state in
+            state.total -= 1
+            guard let address, let count = state.byAddress[address] else { return }
+            state.byAddress[address] = count > 1 ? count - 1 : nil
+        }
+    }
+
+    func isBlocked(_ address: IPAddress?, at now: Instant) -> Bool {
+        guard let address else { return false }
+        return state.withLockedValue { $0.limiter.isBlocked(address, at: now) }
+    }
+
+    func recordFailure(_ address: IPAddress?, at now: Instant) {
+        guard let address else { return }
+        state.withLockedValue { $0.limiter.recordFailure(address, at: now) }
+    }
+}

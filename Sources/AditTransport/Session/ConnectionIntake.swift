@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTunnel
+import AditWire
+import Logging
+import NIOCore
+import NIOSSL
+
+/// Puts the handlers on an accepted connection, layer by layer, as its bytes ask for them.
+final class ConnectionIntake {
+    /// A peer that has not logged in needs one stream for that; a few more are harmless.
+    private static let maximumStrangeStreams = 8
+
+    private let connection: AcceptedConnection
+    private let shared: SessionAcceptor.Shared
+    private let patience: TimeAmount
+
+    init(connection: AcceptedConnection, shared: SessionAcceptor.Shared) {
+        self.connection = connection
+        self.shared = shared
+        patience = .nanoseconds(shared.configuration.sniffTimeout.wholeNanoseconds)
+    }
+
+    func sniffer(isOutermost: Bool) -> SniffHandler {
+        SniffHandler(patience: patience) { [self] found, handler in
+            do {
+                return try serve(found, isOutermost: isOutermost, after: handler)
+            } catch {
+                shared.logger.warning("a connection could not be prepared", metadata: ["error": "\(error)"])
+                return false
+            }
+        }
+    }
+
+    private func serve(_ found: FirstBytes, isOutermost: Bool, after handler: SniffHandler) throws -> Bool {
+        let pipeline = connection.channel.pipeline.syncOperations
+        switch found {
+        case .tls, .markedTLS:
+            guard isOutermost, let tls = shared.tls else { return false }
+            let (tlsHandler, fingerprint) = tls.makeHandler()
+            connection.isTLS = true
+            connection.fingerprint = fingerprint
+            try pipeline.addHandlers([tlsHandler, sniffer(isOutermost: false)], position: .after(handler))
+            return true
+        case .http:
+            guard isOutermost, let initializer = shared.httpInitializer else { return false }
+            // A visitor of a name is not a stranger to the session port; HTTP has limits of its own.
+            connection.authenticated()
+            initializer(connection.channel).whenFailure { [channel = connection.channel] _ in
+                channel.close(promise: nil)
+            }
+            return true
+        case .yamux, .v1, .v2:
+            guard connection.isTLS || !shared.configuration.requiresTLS else { return false }
+            if connection.isTLS {
+                connection.isTLS13 = try connection.channel.pipeline.syncOperations.nioSSL_tlsVersion() == .tlsv13
+            }
+            if found == .yamux {
+                try multiplex(after: handler)
+            } else {
+                try pipeline.addHandler(opening(on: connection.channel), position: .after(handler))
+            }
+            return true
+        case .undecided, .unknown:
+            return false
+        }
+    }
+
+    private func multiplex(after handler: SniffHandler) throws {
+        var configuration = YamuxConfiguration.frp
+        configuration.pingInterval = shared.configuration.muxPingInterval
+        configuration.pingTimeout = shared.configuration.muxPingTimeout
+        configuration.maximumStreams = shared.configuration.maximumStreams
+        let bound = NIOLoopBound(self, eventLoop: connection.channel.eventLoop)
+        let yamux = YamuxHandler(role: .server, configuration: configuration) { stream in
+            stream.eventLoop.makeCompletedFuture { try bound.value.accept(stream) }
+        }
+        let watcher = ConnectionWatcher { [connection] event in
+            if case .failed(let failure) = event { connection.lostReason = .connectionLost("\(failure)") }
+        }
+        try connection.channel.pipeline.syncOperations.addHandlers([yamux, watcher], position: .after(handler))
+        connection.multiplexer = yamux.multiplexer
+    }
+
+    private func accept(_ stream: any Channel) throws {
+        if !connection.isAuthenticated {
+            connection.strangeStreams += 1
+            guard connection.strangeStreams <= Self.maximumStrangeStreams else {
+                connection.channel.close(promise: nil)
+                return
+            }
+        }
+        try stream.pipeline.syncOperations.addHandler(opening(on: stream))
+    }
+
+    private func opening(on channel: any Channel) -> FirstFrameHandler {
+        FirstFrameHandler(
+            framing: .either,
+            patience: patience,
+            onFrame: { [self] frame, version, handler in
+                do {
+                    try begin(frame, version, handler, on: channel)
+                } catch {
+                    refuse(channel, "\(error)")
+                }
+            },
+            onEnd: { [self] reason in
+                if case .protocolBroken(let detail) = reason { log(detail) }
+            }
+        )
+    }
+
+    private func begin(
+        _ frame: FRPFrame,
+        _ version: FRPWireVersion,
+        _ opening: FirstFrameHandler,
+        on channel: any Channel
+    ) throws {
+        let pipeline = channel.pipeline.syncOperations
+        switch frame {
+        case .clientHello, .message(.login):
+            let control = ServerControlHandler(
+                connection: connection,
+                shared: shared,
+                version: version,
+                at: Instant(channel.eventLoop.now)
+            )
+            try pipeline.addHandler(control, position: .after(opening))
+            control.begin(frame)
+            opening.release()
+        case .message(.newWorkConnection(let message)):
+            guard let session = shared.directory.find(message.runID) else {
+                shared.gate.recordFailure(connection.remoteAddress?.address, at: Instant(channel.eventLoop.now))
+                return refuse(channel, "a work connection for an unknown run id")
+            }
+            connection.authenticated()
+            try pipeline.addHandler(EarlyDataHandler(), position: .after(opening))
+            let idle = IdleWorkConnection(channel: channel, version: version, opening: opening, random: shared.random)
+            session.offer(idle, message)
+        case .message(.newVisitorConnection(let message)):
+            let response = FRPNewVisitorConnectionResponse(
+                proxyName: message.proxyName,
+                error: "private services (stcp, sudp, xtcp) are not offered by this server"
+            )
+            let bytes = try WorkPipeline.bytes(.newVisitorConnectionResponse(response), version, withMagic: false)
+            channel.writeAndFlush(bytes).whenComplete { _ in channel.close(promise: nil) }
+        default:
+            refuse(channel, "a first message that does not belong here")
+        }
+    }
+
+    private func refuse(_ channel: any Channel, _ detail: String) {
+        log(detail)
+        channel.close(promise: nil)
+    }
+
+    private func log(_ detail: String) {
+        var details: Logger.Metadata = ["reason": "\(detail)"]
+        if let address = connection.remoteAddress { details["address"] = "\(address)" }
+        shared.logger.info("connection refused", metadata: details)
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+package import AditWire
+package import Logging
+package import NIOCore
+
+/// A device's session with its server: connects, logs in, registers, and starts over whenever it is lost.
+///
+/// Every method may be called from any thread; events come on `eventLoop`.
+package final class DeviceSession: Sendable {
+    /// Where the session, its connection and its work connections live.
+    package let eventLoop: any EventLoop
+    private let driver: NIOLoopBound<DeviceSessionDriver>
+
+    /// Makes a session that does nothing before `start`.
+    ///
+    /// - Parameters:
+    ///   - unixTime: reads the wall clock in Unix seconds; frp's proofs carry it.
+    package init(
+        configuration: DeviceSessionConfiguration,
+        eventLoop: any EventLoop,
+        delegate: any DeviceSessionDelegate,
+        random: RandomBytes = .system,
+        unixTime: @escaping @Sendable () -> Int64 = WallClock.unixSeconds,
+        logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        driver = NIOLoopBound(
+            DeviceSessionDriver(
+                configuration: configuration,
+                eventLoop: eventLoop,
+                delegate: delegate,
+                random: random,
+                unixTime: unixTime,
+                logger: logger
+            ),
+            eventLoop: eventLoop
+        )
+    }
+
+    /// Begins to connect; once.
+    package func start() {
+        eventLoop.execute { [driver] in driver.value.start() }
+    }
+
+    /// Wants a tunnel from now on, also after reconnects; replaces an earlier wish of the same name.
+    package func register(_ proxy: FRPNewProxy) {
+        eventLoop.execute { [driver] in driver.value.register(proxy) }
+    }
+
+    /// Does not want a tunnel any more.
+    package func unregister(name: String) {
+        eventLoop.execute { [driver] in driver.value.unregister(name) }
+    }
+
+    /// Ends a wait for the next try; for when the network has changed.
+    package func reconnectNow() {
+        eventLoop.execute { [driver] in driver.value.reconnectNow() }
+    }
+
+    /// Ends the session for good; succeeds when its connection is closed.
+    package func stop() -> EventLoopFuture<Void> {
+        eventLoop.flatSubmit { [driver] in driver.value.stop() }
+    }
+}

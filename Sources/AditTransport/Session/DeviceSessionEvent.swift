@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+package import AditCrypto
+package import AditWire
+package import NIOCore
+
+/// What a device's session tells about itself.
+package enum DeviceSessionEvent: Sendable, Equatable {
+    /// A try to connect begins; the first is 1, and the count starts anew after each login.
+    case connecting(attempt: Int)
+    /// The login was accepted.
+    case connected(DeviceConnection)
+    /// A try failed or a session was lost, and when the next try begins.
+    case disconnected(AditError, retryAfter: Duration)
+    /// The server refused for a reason that a person has to mend; the session has stopped.
+    case refused(AditError)
+    /// A tunnel is open at the server.
+    case registered(FRPNewProxyResponse)
+    /// A tunnel was refused.
+    case registrationFailed(name: String, AditError, willRetry: Bool)
+    /// The server ended a tunnel; it is not registered again.
+    case tunnelClosed(name: String, AditError)
+    /// A request to one of the device's names has finished.
+    case requestReport(AditRequestReport)
+    /// The server is about to stop.
+    case draining(Duration)
+    /// A Ping was sent to the server.
+    case heartbeatSent
+    /// The measured round trip to the server.
+    case roundTrip(Duration)
+    /// `stop` has finished.
+    case stopped
+}
+
+/// What is known about an open session.
+package struct DeviceConnection: Sendable, Equatable {
+    /// The run id, also after a reconnect.
+    package var runID: String
+    /// The address that was reached.
+    package var serverAddress: IPEndpoint?
+    /// The fingerprint of the server's key; nil without TLS.
+    package var fingerprint: KeyFingerprint?
+    /// What an Adit server tells about itself; nil for a plain frp server.
+    package var adit: AditLoginResponse?
+    /// The server's version.
+    package var serverVersion: String
+
+    /// Makes it from its parts.
+    package init(
+        runID: String,
+        serverAddress: IPEndpoint?,
+        fingerprint: KeyFingerprint?,
+        adit: AditLoginResponse?,
+        serverVersion: String
+    ) {
+        self.runID = runID
+        self.serverAddress = serverAddress
+        self.fingerprint = fingerprint
+        self.adit = adit
+        self.serverVersion = serverVersion
+    }
+}
+
+/// Who hears from a device's session and serves its connections.
+package protocol DeviceSessionDelegate: Sendable {
+    /// Something happened; called on the session's event loop, in order.
+    func sessionEvent(_ event: DeviceSessionEvent)
+
+    /// A visitor is here: `channel` carries its raw bytes and holds an `EarlyDataHandler` until it is joined.
+    ///
+    /// Called on the channel's event loop.
+    func workConnection(_ start: FRPStartWorkConnection, channel: any Channel)
+}

@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditTunnel
+package import AditWire
+package import NIOCore
+
+/// The decisions about sessions that are not the session's own: who may come in, and which tunnels exist.
+///
+/// Every call comes on the session's event loop and must not block it.
+package protocol ServerSessionPolicy: Sendable {
+    /// Decides about a login. The signature of a device has been verified before.
+    func authorize(_ request: LoginRequest, on eventLoop: any EventLoop) -> EventLoopFuture<LoginDecision>
+
+    /// A session is open: its run id is taken, its login answered.
+    func sessionOpened(_ session: ServerSession)
+
+    /// Opens a tunnel, or says in the response why not.
+    func openTunnel(_ request: FRPNewProxy, for session: ServerSession) -> EventLoopFuture<FRPNewProxyResponse>
+
+    /// The device closed one of its tunnels.
+    func closeTunnel(named name: String, for session: ServerSession)
+
+    /// A session that was open has ended, and all its tunnels with it.
+    ///
+    /// When this returns, names and ports of the session must be free: a session that takes its place is opened next.
+    func sessionClosed(_ session: ServerSession, reason: SessionEnd)
+}
