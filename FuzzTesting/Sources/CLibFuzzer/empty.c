@@ -1,0 +1,4 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "CLibFuzzer.h"

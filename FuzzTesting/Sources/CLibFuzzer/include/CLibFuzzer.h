@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef CLIBFUZZER_H
+#define CLIBFUZZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// libFuzzer's entry for programs that have a main of their own.
+int LLVMFuzzerRunDriver(
+    int *argc,
+    char ***argv,
+    int (*callback)(const uint8_t *data, size_t size));
+
+#endif

@@ -1,0 +1,1 @@
+../../../Tests/AditConfigTests/Replay/ConfigurationDecoders.swift

@@ -1,0 +1,1 @@
+../../../Tests/AditCryptoTests/Replay/CryptoDecoders.swift

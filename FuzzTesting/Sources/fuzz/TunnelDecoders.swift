@@ -1,0 +1,1 @@
+../../../Tests/AditTunnelTests/Replay/TunnelDecoders.swift

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the first inputs of the corpus, made by the independent peers; what the fuzzer finds is added beside them."""
+
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT.parent / "IntegrationTests" / "peers"))
+
+import messages  # noqa: E402
+import payload  # noqa: E402
+
+
+class Sink:
+    """A link that keeps what is written."""
+
+    def __init__(self):
+        self.data = b""
+
+    def write(self, data):
+        self.data += data
+
+
+def save(decoder, *inputs):
+    folder = ROOT / "Corpus" / decoder
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in inputs:
+        (folder / hashlib.sha1(each).hexdigest()).write_bytes(each)
+
+
+def mux(kind, flags, number, length, body=b""):
+    return struct.pack(">BBHII", 0, kind, flags, number, length) + body
+
+
+def message(wire, name, **fields):
+    sink = Sink()
+    messages.Messages(sink, wire).send(name, **fields)
+    return sink.data
+
+
+EXAMPLES = [
+    ("Login", dict(version="0.65.0", os="linux", user="me", privilege_key="0" * 32, timestamp=1, pool_count=1, metas={"a": "b"})),
+    ("LoginResp", dict(version="0.65.0", run_id="0123456789abcdef")),
+    ("LoginResp", dict(version="0.65.0", error="no\n\"'\\ \u0000 \u4e2d\u6587")),
+    ("NewProxy", dict(proxy_name="me.web", proxy_type="http", custom_domains=["a.test", "*.b.test"], headers={"X": "y"})),
+    ("NewProxy", dict(proxy_name="ssh", proxy_type="tcp", remote_port=6000, use_encryption=True, use_compression=True)),
+    ("NewProxyResp", dict(proxy_name="ssh", remote_addr=":6000")),
+    ("CloseProxy", dict(proxy_name="ssh")),
+    ("NewWorkConn", dict(run_id="0123456789abcdef", privilege_key="0" * 32, timestamp=1700000000)),
+    ("ReqWorkConn", {}),
+    ("StartWorkConn", dict(proxy_name="ssh", src_addr="192.0.2.1", src_port=1234, dst_addr="::1", dst_port=22)),
+    ("Ping", dict(privilege_key="0" * 32, timestamp=1700000000)),
+    ("Pong", dict(error="no")),
+]
+WINDOW = (6 << 20) - (256 << 10)
+OPENED = mux(1, 1, 1, WINDOW) + mux(0, 0, 1, 5, b"hello") + mux(1, 0, 1, 1 << 20) + mux(1, 4, 1, 0)
+
+save("YamuxHeader", mux(0, 0, 1, 5), mux(1, 1, 1, WINDOW), mux(2, 1, 0, 7), mux(3, 0, 0, 2), mux(9, 0, 0, 0), mux(0, 16, 1, 1))
+save(
+    "YamuxSession",
+    *(bytes((first,)) + OPENED for first in range(16)),
+    b"\1" + b"".join(mux(1, 1, number, 0) for number in range(1, 41, 2)),
+    b"\1" + mux(2, 1, 0, 7) + mux(2, 2, 0, 7) + mux(3, 0, 0, 0),
+    b"\4" + mux(1, 2, 1, WINDOW) + mux(0, 0, 1, 20, b"x" * 20) + mux(1, 8, 1, 0),
+    b"\1" + mux(1, 1, 1, 0) + mux(0, 0, 1, 0xFFFFFFFF, b"x" * 50),
+    b"\1" + mux(1, 1, 1, 0) + mux(1, 0, 1, 0xFFFFFFFF) + mux(1, 0, 1, 0xFFFFFFFF),
+    b"\1" + mux(0, 5, 3, 3, b"abc") + mux(0, 0, 3, 1, b"d"),
+)
+for wire, decoder in (("v1", "FRPFrameV1"), ("v2", "FRPFrameV2")):
+    each = [message(wire, name, **fields) for name, fields in EXAMPLES]
+    save(decoder, *each, b"".join(each), each[0][:-1])
+save("FRPFrameV1", b"o" + b"\xff" * 8 + b"{}", b"o" + struct.pack(">q", 10241), b"o" + struct.pack(">q", 2) + b"[]")
+hello = {
+    "bootstrap": {"transport": "tcp", "tls": True, "tcpMux": True},
+    "capabilities": {
+        "message": {"codecs": ["json"]},
+        "crypto": {"algorithms": ["aes-256-gcm", "xchacha20-poly1305"], "clientRandom": "A" * 43 + "="},
+        "adit": {"version": 1, "features": ["server-streams", "device-key"], "deviceKey": "A" * 43 + "="},
+    },
+}
+answer = {"selected": {"message": {"codec": "json"}, "crypto": {"algorithm": "aes-256-gcm", "serverRandom": "A" * 43 + "="}}}
+for kind, value in ((messages.CLIENT_HELLO, hello), (messages.SERVER_HELLO, answer), (messages.SERVER_HELLO, {"error": "no"})):
+    sink = Sink()
+    messages.send_frame(sink, kind, json.dumps(value).encode())
+    save("FRPFrameV2", sink.data)
+for number, value in (
+    (0x4001, {"proxyName": "web", "time": 1700000000000, "method": "GET", "path": "/", "status": 200, "durationMs": 1.5}),
+    (0x4002, {"proxyName": "web", "error": {"code": 308, "what": {"en": "a", "zh": "b"}, "why": [], "fix": None}}),
+    (0x4003, {"reconnectAfterMs": 500}),
+):
+    sink = Sink()
+    messages.send_frame(sink, messages.MESSAGE, struct.pack(">H", number) + json.dumps(value).encode())
+    save("FRPFrameV2", sink.data)
+
+texts = [b"", b"a", b"abcd" * 50, bytes(range(256)), b"tunnel " * 300 + bytes(range(40))]
+save("SnappyBlock", *(payload.snappy_compress(text) for text in texts), b"\xff\xff\xff\xff\x0f\0", b"\x04\x01\x00")
+for text in texts:
+    sink = Sink()
+    payload.SnappyLink(sink).write(text)
+    save("SnappyFrame", sink.data, sink.data + b"\xfe\3\0\0abc" + sink.data[10:], sink.data[:-1])
+for first, name in enumerate(("aes-256-gcm", "xchacha20-poly1305")):
+    sink = Sink()
+    link = payload.AEADLink(sink, name, b"\7" * 32, b"\7" * 32)
+    link.write(b"hello")
+    link.write(b"")
+    link.write(b"x" * 100)
+    save("ControlStream", bytes((first,)) + sink.data, bytes((first,)) + sink.data[:-1], bytes((first,)) + sink.data[:20])
+CODE = "0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-W"
+save(
+    "Invite",
+    *(text.encode() for text in ("tunnel.example.com/" + CODE, "[::1]:7001/" + CODE.lower(), " 127.0.0.1:7000/" + CODE + "\n")),
+    b"no-slash",
+    b"/" + CODE.encode(),
+    b"host/" + CODE.encode() + b"O",
+)
+
+TOML = """bindPort = 7000
+\tvhostHTTPPort = 8080
+auth.token = "t"
+transport.tcpMux = false
+allowPorts = [ { start = 2000, end = 3000 }, { single = 3001 }, ]
+[[proxies]]
+name = "web"
+type = "http"
+localPort = {{ .Envs.PORT }}
+customDomains = ["a.test"]
+[proxies.plugin]
+type = "static_file"
+"""
+YAML = """bindPort: 7000
+anchors: &a
+  type: tcp
+proxies:
+  - name: ssh
+    <<: *a
+    localPort: 22
+    remotePort: 6000
+    transport: {useEncryption: true}
+  - *a
+"""
+TREE = {"serverAddr": "x", "serverPort": 7000, "proxies": [{"name": "n", "type": "tcp", "localPort": 22, "remotePort": 6000}]}
+INI = """[common]
+server_addr = 127.0.0.1
+server_port = 7000
+[web]
+type = http
+local_port = 80
+custom_domains = demo.yourserver.com,b.test
+[range:many]
+type = tcp
+local_port = 6000-6002,6010
+remote_port = 6000-6002,6010
+"""
+TUNNELS = {"server": "tunnel.example.com:7000", "tunnels": [{"name": "web", "http": 3000}, {"name": "ssh", "tcp": 22}]}
+save("ConfigurationTOML", TOML.encode(), b"a = ", b"[[proxies]]\n[proxies]\n", b"listen = '127.0.0.1'\n\xff", b"a.b.c = 1e400\n")
+save("ConfigurationYAML", YAML.encode(), b"a: [1, {b: c}, *d]\n", b"&a [*a]\n", b"- - - -\n  x: !!binary 0\n", b"a: 1\na: 2\n")
+save("ConfigurationJSON", json.dumps(TREE).encode())
+save("ConfigurationJSON", json.dumps(TUNNELS).encode(), b'{"a": [1e999, "\\ud800", {"a": {}}]}', b"[" * 300)
+RANGE = b"{{ range $_, $v := parseNumberRangePair \"1-9\" \"1-9\" }}\n[{{$v.First}}]\n{{ end }}"
+save("ConfigurationINI", INI.encode(), b"[common\n", b"x = y\n[common]\n= 1\n", RANGE, b'[c]\na = """x\n')
+save("ConfigurationGuessed", *(text.encode() for text in (TOML, YAML, json.dumps(TREE), INI)))

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditWire
+
+/// What the fuzzer and the replay of its corpus feed to the decoders of this room.
+///
+/// Each takes any bytes and traps when a decoder breaks a promise; that it throws is fine.
+enum WireDecoders {
+    static let all: [String: @Sendable ([UInt8]) -> Void] = [
+        "YamuxHeader": yamuxHeader,
+        "FRPFrameV1": { frame($0, .v1) },
+        "FRPFrameV2": { frame($0, .v2) },
+        "SnappyBlock": snappyBlock,
+        "SnappyFrame": snappyFrame,
+    ]
+
+    static func yamuxHeader(_ bytes: [UInt8]) {
+        guard let header = try? YamuxHeader.decode(bytes.span.bytes) else { return }
+        var again: [UInt8] = []
+        header.encode(into: &again)
+        precondition(again == Array(bytes.prefix(YamuxHeader.byteCount)), "a header is written as it was read")
+    }
+
+    static func frame(_ bytes: [UInt8], _ version: FRPWireVersion) {
+        var rest = bytes[...]
+        while !rest.isEmpty, let (frame, count) = try? FRPFrame.decode(Array(rest).span.bytes, version: version) {
+            precondition(count > 0 && count <= rest.count, "a frame takes some of the bytes")
+            precondition(count <= 16 + version.payloadLimit, "a frame is within the limit")
+            var written: [UInt8] = []
+            if (try? frame.encode(version: version, into: &written)) != nil {
+                let again = try? FRPFrame.decode(written.span.bytes, version: version)
+                precondition(again?.byteCount == written.count, "what was written is read whole")
+                precondition(isSame(again?.frame, frame), "what was written is read the same")
+            }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Equality that holds a message without a number equal to itself.
+    private static func isSame(_ left: FRPFrame?, _ right: FRPFrame) -> Bool {
+        guard let left else { return false }
+        return left == right || "\(left)" == "\(right)"
+    }
+
+    static func snappyBlock(_ bytes: [UInt8]) {
+        let limit = SnappyCompressor.blockByteLimit
+        var text: [UInt8] = []
+        if (try? SnappyDecompressor.decompress(bytes.span.bytes, limit: limit, into: &text)) != nil {
+            precondition(text.count <= limit, "a block stays within its limit")
+        } else {
+            precondition(text.isEmpty, "a block that is wrong leaves nothing")
+        }
+        var compressor = SnappyCompressor()
+        var block: [UInt8] = []
+        let plain = Array(bytes.prefix(limit))
+        compressor.compress(plain.span.bytes, into: &block)
+        var again: [UInt8] = []
+        let result: Void? = try? SnappyDecompressor.decompress(block.span.bytes, limit: limit, into: &again)
+        precondition(result != nil && again == plain, "what is compressed comes back")
+    }
+
+    static func snappyFrame(_ bytes: [UInt8]) {
+        let whole = decodeFrames(bytes, step: bytes.count)
+        let dripped = decodeFrames(bytes, step: 7)
+        precondition(whole == dripped, "how the bytes are cut changes nothing")
+        var encoder = SnappyFrameEncoder()
+        var stream: [UInt8] = []
+        encoder.encode(bytes.span.bytes, into: &stream)
+        precondition(bytes.isEmpty || decodeFrames(stream, step: stream.count) == bytes, "what is framed comes back")
+    }
+
+    private static func decodeFrames(_ bytes: [UInt8], step: Int) -> [UInt8] {
+        var decoder = SnappyFrameDecoder()
+        var pending: [UInt8] = []
+        var output: [UInt8] = []
+        var offset = 0
+        while offset < bytes.count {
+            let end = min(offset + max(step, 1), bytes.count)
+            pending += bytes[offset..<end]
+            offset = end
+            while !pending.isEmpty {
+                guard let used = try? decoder.decode(pending.span.bytes, into: &output) else { return output }
+                if used == 0 { break }
+                pending.removeFirst(used)
+            }
+            precondition(step > 64 || pending.count <= SnappyFrameDecoder.pendingByteLimit, "what is kept is bounded")
+        }
+        return output
+    }
+}
