@@ -50,7 +50,7 @@ package struct SnappyCompressor: Sendable {
                 var isFound = false
                 while position < limit {
                     let here = unsafe Self.load32(source, position)
-                    let slot = Int(here &* 0x1E35_A7BD >> shift)
+                    let slot = Int((here &* 0x1E35_A7BD) >> shift)
                     candidate = unsafe Int(table[slot])
                     unsafe table[slot] = UInt16(position)
                     if candidate < position, unsafe Self.load32(source, candidate) == here {
@@ -75,7 +75,7 @@ package struct SnappyCompressor: Sendable {
                 literalStart = position
                 if position < limit {
                     let before = unsafe Self.load32(source, position - 1)
-                    unsafe table[Int(before &* 0x1E35_A7BD >> shift)] = UInt16(position - 1)
+                    unsafe table[Int((before &* 0x1E35_A7BD) >> shift)] = UInt16(position - 1)
                 }
             }
         }
