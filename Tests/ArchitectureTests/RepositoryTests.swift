@@ -97,8 +97,8 @@ import Testing
 
     @Test func exampleConfigurationsExist() {
         let examples = Repository.files(under: "conf").map(\.name)
-        #expect(examples.contains { $0.hasPrefix("server") })
-        #expect(examples.contains { $0.hasPrefix("client") })
+        #expect(examples.contains { $0.hasPrefix("adit-server") })
+        #expect(examples.contains { $0.hasPrefix("adit-client") })
         #expect(examples.contains { $0.hasPrefix("frps") })
         #expect(examples.contains { $0.hasPrefix("frpc") })
     }
