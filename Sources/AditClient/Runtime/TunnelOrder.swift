@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+import AditWire
 
 /// A tunnel that a person asked for: where it leads, and who may come in.
 package struct TunnelOrder: Sendable, Hashable {
@@ -43,6 +44,8 @@ package struct TunnelOrder: Sendable, Hashable {
     package var isPublic = false
     /// How the `Host` header reaches the app.
     package var hostHeader = HostHeader.automatic
+    /// Headers set on each request of a web tunnel before the app gets it.
+    package var requestHeaders: [String: String] = [:]
     /// Hosts that may be a target although their address is refused by default.
     package var targetAllow: Set<String> = []
 
@@ -51,6 +54,28 @@ package struct TunnelOrder: Sendable, Hashable {
         self.kind = kind
         self.target = target
         self.name = name ?? Self.defaultName(kind, target)
+    }
+
+    /// What the server is asked for; `rewrite` is the Host header to send to the app when that is automatic.
+    func request(rewrite: String?) -> FRPNewProxy {
+        var proxy = FRPNewProxy(proxyName: name, proxyType: kind.rawValue)
+        proxy.remotePort = Int(port ?? 0)
+        proxy.customDomains = domains
+        proxy.headers = requestHeaders
+        switch hostHeader {
+        case .automatic: proxy.hostHeaderRewrite = rewrite ?? ""
+        case .keep: break
+        case .value(let value): proxy.hostHeaderRewrite = value
+        }
+        proxy.adit = AditTunnelRequest(
+            target: target.description,
+            name: publicName ?? "",
+            auth: auth,
+            allow: allow.map(\.description),
+            expiresIn: Int(expiresIn?.components.seconds ?? 0),
+            isPublic: isPublic
+        )
+        return proxy
     }
 
     /// `http-3000` for this machine, `http-nas-8080` for another.

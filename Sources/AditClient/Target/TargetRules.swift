@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+import AditTunnel
 
 /// Which addresses a tunnel may lead to, and which ports it may open to everybody.
 ///
@@ -45,27 +46,9 @@ package enum TargetRules {
         )
     }
 
-    /// What listens on a port that is attacked within a day once it is open to the internet; nil for other ports.
-    package static func riskyService(port: UInt16) -> String? {
-        switch port {
-        case 22: "SSH"
-        case 23: "Telnet"
-        case 445: "SMB"
-        case 2375: "Docker"
-        case 3306: "MySQL"
-        case 3389: "RDP"
-        case 5432: "PostgreSQL"
-        case 5900: "VNC"
-        case 6379: "Redis"
-        case 9200: "Elasticsearch"
-        case 27017: "MongoDB"
-        default: nil
-        }
-    }
-
     /// The gate in front of a risky port: an error unless the person said `--public` or limited the visitors.
     package static func riskyPortGate(_ target: TunnelTarget, isPublic: Bool, allow: [CIDR]) -> AditError? {
-        guard let service = riskyService(port: target.port), !isPublic, allow.isEmpty else { return nil }
+        guard let service = NotablePorts.risky[target.port], !isPublic, allow.isEmpty else { return nil }
         return AditError(
             .riskyPort,
             Text(
@@ -82,6 +65,20 @@ package enum TargetRules {
                 "continue anyway:  adit tcp \(target.argument) --public",
                 zh: "仍要继续：adit tcp \(target.argument) --public"
             )
+        )
+    }
+
+    /// The tunnel that would lead into the server which serves it; nil when the target is something else.
+    package static func loop(_ target: TunnelTarget, server: HostPort) -> AditError? {
+        func isHere(_ host: String) -> Bool { host == "localhost" || IPAddress(host)?.isLoopback == true }
+        let sameHost =
+            target.host == server.host.lowercased() || (target.isLoopback && isHere(server.host.lowercased()))
+        guard target.port == server.port, sameHost else { return nil }
+        return AditError(
+            .targetLoop,
+            Text("\(target) is the tunnel's own server", zh: "\(target) 是隧道自己的服务器"),
+            why: [Text("the server's session port is \(server)", zh: "服务器的会话端口是 \(server)")],
+            fix: Text("name the port of the app:  adit http 3000", zh: "写应用的端口：  adit http 3000")
         )
     }
 }

@@ -38,7 +38,7 @@ struct ScreenTime: Sendable, Equatable {
 struct ScreenModel: Sendable {
     let style: ScreenStyle
     let mode: ScreenMode
-    let orders: [TunnelOrder]
+    var orders: [TunnelOrder]
 
     private var health: [String: TargetHealth] = [:]
     private var addresses: [String: [String]] = [:]

@@ -1,0 +1,292 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+import AditCrypto
+package import AditTransport
+package import AditWire
+import Glibc
+import NIOConcurrencyHelpers
+package import NIOCore
+
+/// Keeps tunnels open: tells the server which are wanted, leads every visitor to its target, and watches the targets.
+///
+/// It does not decide when to connect again; that is the session's job, and it never gives up. What happens is told
+/// through one closure in order, as `DeviceEvent`s.
+package final class DeviceRuntime: DeviceSessionDelegate {
+    private let server: HostPort
+    private let loop: any EventLoop
+    private let dialer: TargetDialer
+    private let diagnose: @Sendable () -> TargetDiagnosis
+    private let tell: @Sendable (DeviceEvent) -> Void
+    private let state: NIOLockedValueBox<RuntimeState>
+    private let link = NIOLockedValueBox<(any DeviceLink)?>(nil)
+    private let probeInterval: TimeAmount
+
+    /// Makes a runtime for a server; `tell` hears every event, `diagnose` gives the facts of this machine.
+    package init(
+        server: HostPort,
+        orders: [TunnelOrder],
+        loop: any EventLoop,
+        dialer: TargetDialer = TargetDialer(),
+        probeInterval: TimeAmount = .seconds(2),
+        diagnose: @escaping @Sendable () -> TargetDiagnosis = { .ofThisMachine() },
+        tell: @escaping @Sendable (DeviceEvent) -> Void
+    ) {
+        self.server = server
+        self.loop = loop
+        self.dialer = dialer
+        self.probeInterval = probeInterval
+        self.diagnose = diagnose
+        self.tell = tell
+        let status = DeviceStatus(pid: getpid(), server: server.description, startedAt: Self.unixSeconds())
+        state = NIOLockedValueBox(RuntimeState(status: status, orders: orders))
+    }
+
+    /// Begins to look at the targets and to connect through a session that was made with this runtime as its delegate.
+    package func start(_ link: any DeviceLink) {
+        self.link.withLockedValue { $0 = link }
+        let orders = state.withLockedValue { state in state.names.compactMap { state.tunnels[$0]?.order } }
+        for order in orders { open(order) }
+        link.start()
+    }
+
+    /// Opens, changes and closes tunnels until just these are left; those that do not change are not touched.
+    package func replaceTunnels(with orders: [TunnelOrder]) {
+        let change = state.withLockedValue { $0.replace(with: orders) }
+        let link = link.withLockedValue { $0 }
+        for name in change.removed { link?.unregister(name: name) }
+        for order in change.added {
+            link?.unregister(name: order.name)
+            open(order)
+        }
+    }
+
+    /// Closes the tunnels and the session; visits end with it.
+    package func stop() async {
+        state.withLockedValue { $0.isEnded = true }
+        let link = link.withLockedValue { $0 }
+        try? await link?.stop().get()
+    }
+
+    /// What is known now, for the status socket.
+    package var status: DeviceStatus { state.withLockedValue { $0.snapshot } }
+
+    private func open(_ order: TunnelOrder) {
+        if let error = TargetRules.loop(order.target, server: server) {
+            state.withLockedValue { $0.failed(order.name, error, state: .refused) }
+            return tell(.refused(tunnel: order.name, error, retryIn: nil))
+        }
+        probe(order.name)
+        link.withLockedValue { $0 }?.register(order.request(rewrite: nil))
+    }
+
+    // MARK: The session
+
+    package func sessionEvent(_ event: DeviceSessionEvent) {
+        guard !state.withLockedValue({ $0.isEnded }) else { return }
+        switch event {
+        case .connecting, .heartbeatSent: break
+        case .connected(let connection): connected(connection)
+        case .roundTrip(let trip):
+            state.withLockedValue { state in
+                state.status.roundTripMs = trip.wholeNanoseconds / 1_000_000
+                state.facts?.roundTrip = trip
+            }
+        case .disconnected(let error, let retryAfter):
+            state.withLockedValue { $0.disconnected(error) }
+            tell(.waiting(error, retryIn: retryAfter))
+        case .refused(let error):
+            state.withLockedValue { state in
+                state.disconnected(error)
+                state.isEnded = true
+            }
+            tell(.ended(error))
+        case .registered(let response): registered(response)
+        case .registrationFailed(let name, let error, let willRetry):
+            state.withLockedValue { $0.failed(name, error, state: .refused) }
+            refused(name, error, willRetry: willRetry)
+        case .tunnelClosed(let name, let error):
+            state.withLockedValue { $0.failed(name, error, state: .closed) }
+            tell(.closed(tunnel: name, error))
+            endIfNothingIsLeft(error)
+        case .requestReport(let report): reported(report)
+        case .draining(let delay): tell(.draining(reconnectAfter: delay))
+        case .stopped: break
+        }
+    }
+
+    private func connected(_ connection: DeviceConnection) {
+        var facts = SessionFacts(server: server, fingerprint: connection.fingerprint?.description)
+        facts.serverName = connection.adit?.serverName ?? ""
+        facts.deviceName = connection.adit?.deviceName ?? ""
+        facts.domain = connection.adit?.domain ?? ""
+        let told = state.withLockedValue { state in
+            facts.roundTrip = state.facts?.roundTrip
+            state.connected(facts, at: Self.unixSeconds())
+            return facts
+        }
+        tell(.connected(told))
+    }
+
+    private func registered(_ response: FRPNewProxyResponse) {
+        let name = response.proxyName
+        let addresses = response.adit?.addresses ?? []
+        let shown = addresses.isEmpty ? [response.remoteAddress] : addresses
+        let expiry = response.adit?.expiresAt ?? 0
+        let tunnel = OpenTunnel(name: name, addresses: shown, expiresAt: expiry == 0 ? nil : expiry)
+        let isKnown = state.withLockedValue { state in
+            state.opened(tunnel)
+            return state.tunnels[name] != nil
+        }
+        guard isKnown else { return }
+        tell(.opened(tunnel))
+        checkHost(name)
+    }
+
+    private func refused(_ name: String, _ error: AditError, willRetry: Bool) {
+        tell(.refused(tunnel: name, error, retryIn: willRetry ? .seconds(30) : nil))
+        if !willRetry { endIfNothingIsLeft(error) }
+    }
+
+    /// A process none of whose tunnels can ever open again has nothing to wait for.
+    private func endIfNothingIsLeft(_ error: AditError) {
+        let isOver = state.withLockedValue { state in
+            let isOver = state.tunnels.values.allSatisfy { $0.status.state == .refused || $0.status.state == .closed }
+            if isOver { state.isEnded = true }
+            return isOver
+        }
+        if isOver { tell(.ended(error)) }
+    }
+
+    private func reported(_ report: AditRequestReport) {
+        let isKnown = state.withLockedValue { state in
+            state.tunnels[report.proxyName]?.status.requests += 1
+            return state.tunnels[report.proxyName] != nil
+        }
+        guard isKnown else { return }
+        tell(
+            .request(
+                tunnel: report.proxyName,
+                RequestRow(
+                    method: report.method,
+                    path: report.path,
+                    status: report.status,
+                    duration: .milliseconds(max(0, report.durationMs)),
+                    visitor: report.visitor,
+                    isUpgraded: report.upgraded
+                )
+            )
+        )
+    }
+
+    // MARK: Visitors
+
+    package func workConnection(_ start: FRPStartWorkConnection, channel: any Channel) {
+        let name = start.proxyName
+        let found = state.withLockedValue { state -> (TunnelOrder, Int)? in
+            guard !state.isEnded, let tunnel = state.tunnels[name] else { return nil }
+            state.visitBegan(name)
+            return (tunnel.order, tunnel.generation)
+        }
+        guard let (order, generation) = found else { return channel.close(promise: nil) }
+        let visitor = Self.visitor(start)
+        VisitorRelay.serve(channel, to: order.target, allowed: order.targetAllow, dialer: dialer) { [self] in
+            if order.kind == .tcp { tell(.visitorCame(tunnel: name, visitor: visitor)) }
+        }
+        .whenSuccess { [self] outcome in
+            switch outcome {
+            case .failed(let failure):
+                state.withLockedValue { $0.visitEnded(name, generation: generation, nil) }
+                judge(.failed(failure), of: name, generation: generation)
+            case .ended(let statistics):
+                state.withLockedValue { $0.visitEnded(name, generation: generation, statistics) }
+                if order.kind == .tcp { tell(.visitorLeft(tunnel: name, visitor: visitor, statistics)) }
+            }
+        }
+    }
+
+    private static func visitor(_ start: FRPStartWorkConnection) -> String {
+        IPAddress(start.sourceAddress).map { $0.unmapped.description } ?? start.sourceAddress
+    }
+
+    // MARK: Targets
+
+    /// Looks at a target, and again and again for as long as it does not answer.
+    private func probe(_ name: String) {
+        let found = state.withLockedValue { state -> (TunnelOrder, Int)? in
+            guard !state.isEnded, let tunnel = state.tunnels[name], !tunnel.isProbing else { return nil }
+            state.tunnels[name]?.isProbing = true
+            return (tunnel.order, tunnel.generation)
+        }
+        guard let (order, generation) = found else { return }
+        TargetProbe(dialer: dialer).look(at: order.target, allowed: order.targetAllow, on: loop).whenSuccess { [self] in
+            state.withLockedValue { state in
+                if state.tunnels[name]?.generation == generation { state.tunnels[name]?.isProbing = false }
+            }
+            judge($0, of: name, generation: generation)
+        }
+    }
+
+    private func judge(_ result: ProbeResult, of name: String, generation: Int) {
+        let found = state.withLockedValue { state -> (order: TunnelOrder, isNews: Bool)? in
+            guard !state.isEnded, let tunnel = state.tunnels[name], tunnel.generation == generation else { return nil }
+            state.tunnels[name]?.lastProbe = result
+            return (tunnel.order, tunnel.lastProbe != result)
+        }
+        guard let (order, isNews) = found else { return }
+        if isNews {
+            // Only a failure needs the facts of this machine, and collecting them reads much of /proc.
+            let facts: TargetDiagnosis
+            if case .failed = result {
+                facts = diagnose()
+            } else {
+                facts = TargetDiagnosis(listening: [], isInContainer: false)
+            }
+            let health = facts.health(result, of: order.target, command: order.kind.rawValue)
+            if state.withLockedValue({ $0.noteHealth(name, health) }) { tell(.health(tunnel: name, health)) }
+        }
+        if case .fails? = state.withLockedValue({ $0.tunnels[name]?.health }) {
+            loop.scheduleTask(in: probeInterval) { [weak self] in self?.probe(name) }
+        } else {
+            checkHost(name)
+        }
+    }
+
+    /// Asks a web app by its public name, once both are there, and sends its own name from then on when it objects.
+    private func checkHost(_ name: String) {
+        let found = state.withLockedValue { state -> (order: TunnelOrder, host: String, own: ProbeResult)? in
+            guard !state.isEnded, let tunnel = state.tunnels[name], tunnel.order.hostHeader == .automatic,
+                !tunnel.hasCheckedHost, tunnel.status.state == .open, let own = tunnel.lastProbe,
+                case .answered = own, let host = tunnel.status.addresses.first.flatMap(Self.host)
+            else { return nil }
+            state.tunnels[name]?.hasCheckedHost = true
+            return (tunnel.order, host, own)
+        }
+        guard let (order, host, own) = found else { return }
+        let probe = TargetProbe(dialer: dialer)
+        probe.look(at: order.target, host: host, allowed: order.targetAllow, on: loop).whenSuccess { [self] answer in
+            guard let error = HostCheck.rejection(publicName: answer, ownName: own, target: order.target) else {
+                return
+            }
+            let rewrite = order.target.authority
+            let isCurrent = state.withLockedValue { state in
+                guard !state.isEnded, state.tunnels[name]?.order == order else { return false }
+                state.tunnels[name]?.rewrite = rewrite
+                return true
+            }
+            guard isCurrent, let link = link.withLockedValue({ $0 }) else { return }
+            tell(.hostRewritten(tunnel: name, error))
+            link.unregister(name: name)
+            link.register(order.request(rewrite: rewrite))
+        }
+    }
+
+    /// The host and port in a web address.
+    private static func host(_ address: String) -> String? {
+        guard let scheme = address.firstRange(of: "://") else { return nil }
+        return String(address[scheme.upperBound...].prefix { $0 != "/" })
+    }
+
+    private static func unixSeconds() -> Int64 { Int64(time(nil)) }
+}

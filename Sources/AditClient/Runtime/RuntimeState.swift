@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditWire
+
+/// What a runtime knows, behind its lock: each change answers with what has to be done outside of the lock.
+struct RuntimeState: Sendable {
+    /// One tunnel.
+    struct Tunnel: Sendable {
+        var order: TunnelOrder
+        var status: DeviceStatus.Tunnel
+        var health = TargetHealth.unknown
+        var lastProbe: ProbeResult?
+        var isProbing = false
+        var rewrite: String?
+        var hasCheckedHost = false
+        /// Counts the orders of this name, so that a probe of an earlier one is not taken for this one's.
+        var generation: Int
+
+        init(_ order: TunnelOrder, generation: Int) {
+            self.order = order
+            self.generation = generation
+            status = DeviceStatus.Tunnel(
+                name: order.name,
+                kind: order.kind.rawValue,
+                target: order.target.description
+            )
+        }
+    }
+
+    var status: DeviceStatus
+    var tunnels: [String: Tunnel] = [:]
+    var names: [String] = []
+    var facts: SessionFacts?
+    var isEnded = false
+    private var generations = 0
+
+    init(status: DeviceStatus, orders: [TunnelOrder]) {
+        self.status = status
+        for order in orders { add(order) }
+    }
+
+    /// The status with the tunnels in the order in which they were asked for.
+    var snapshot: DeviceStatus {
+        var snapshot = status
+        snapshot.tunnels = names.compactMap { tunnels[$0]?.status }
+        return snapshot
+    }
+
+    mutating func add(_ order: TunnelOrder) {
+        generations += 1
+        if tunnels[order.name] == nil { names.append(order.name) }
+        tunnels[order.name] = Tunnel(order, generation: generations)
+    }
+
+    mutating func remove(_ name: String) {
+        tunnels[name] = nil
+        names.removeAll { $0 == name }
+    }
+
+    /// What changes when these orders take the place of the present ones: unchanged ones are left alone.
+    mutating func replace(with orders: [TunnelOrder]) -> (removed: [String], added: [TunnelOrder]) {
+        let wanted = Dictionary(orders.map { ($0.name, $0) }) { first, _ in first }
+        let removed = names.filter { wanted[$0] == nil }
+        let added = orders.filter { tunnels[$0.name]?.order != $0 }
+        for name in removed { remove(name) }
+        for order in added { add(order) }
+        names = orders.map(\.name)
+        return (removed, added)
+    }
+
+    // MARK: The session
+
+    mutating func connected(_ facts: SessionFacts, at seconds: Int64) {
+        self.facts = facts
+        status.isConnected = true
+        status.connectedAt = seconds
+        status.problem = nil
+    }
+
+    mutating func disconnected(_ error: AditError?) {
+        status.isConnected = false
+        status.connectedAt = nil
+        status.problem = error?.description
+        for name in names where tunnels[name]?.status.state == .open || tunnels[name]?.status.state == .held {
+            tunnels[name]?.status.state = .waiting
+        }
+    }
+
+    // MARK: Tunnels
+
+    mutating func opened(_ tunnel: OpenTunnel) {
+        tunnels[tunnel.name]?.status.addresses = tunnel.addresses
+        tunnels[tunnel.name]?.status.expiresAt = tunnel.expiresAt
+        tunnels[tunnel.name]?.status.state = .open
+        settle(tunnel.name)
+    }
+
+    mutating func failed(_ name: String, _ error: AditError, state: DeviceStatus.Tunnel.State) {
+        tunnels[name]?.status.state = state
+        tunnels[name]?.status.code = error.code.description
+        tunnels[name]?.status.problem = error.description
+    }
+
+    /// Takes note of a target's health; whether it is news.
+    mutating func noteHealth(_ name: String, _ health: TargetHealth) -> Bool {
+        guard let before = tunnels[name]?.health else { return false }
+        tunnels[name]?.health = health
+        settle(name)
+        switch (before, health) {
+        case (.answers, .answers): return false
+        default: return before != health
+        }
+    }
+
+    private mutating func settle(_ name: String) {
+        guard let tunnel = tunnels[name], tunnel.status.state == .open || tunnel.status.state == .held else { return }
+        if case .fails(let error) = tunnel.health {
+            failed(name, error, state: .held)
+        } else {
+            tunnels[name]?.status.state = .open
+            tunnels[name]?.status.code = nil
+            tunnels[name]?.status.problem = nil
+        }
+    }
+
+    // MARK: Visits
+
+    mutating func visitBegan(_ name: String) {
+        tunnels[name]?.status.visitorsNow += 1
+        tunnels[name]?.status.visitorsTotal += 1
+    }
+
+    mutating func visitEnded(_ name: String, generation: Int, _ statistics: VisitStatistics?) {
+        guard let tunnel = tunnels[name], tunnel.generation == generation else { return }
+        tunnels[name]?.status.visitorsNow = max(0, tunnel.status.visitorsNow - 1)
+        tunnels[name]?.status.bytesIn &+= statistics?.bytesIn ?? 0
+        tunnels[name]?.status.bytesOut &+= statistics?.bytesOut ?? 0
+    }
+}
