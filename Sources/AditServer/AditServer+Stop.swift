@@ -15,26 +15,29 @@ extension AditServer {
     private static let farewell: TimeAmount = .seconds(2)
 
     /// Whether `stop` was called.
-    package var isStopping: Bool { running.withLockedValue { $0.stopping != nil } }
+    package var isStopping: Bool { running.withLockedValue { $0.isStopping } }
+
+    /// Waits for the end of a stop.
+    package func stopped() async throws {
+        try await stoppedPromise.futureResult.get()
+    }
 
     /// Stops: nobody new gets in, Adit devices are told, and visitors may finish within `limit`.
     ///
     /// A second call with no time left ends the wait. Never fails.
     @discardableResult
     package func stop(within limit: Duration) -> EventLoopFuture<Void> {
-        let stopped = loop.makePromise(of: Void.self)
         let waited = loop.makePromise(of: Void.self)
         let (earlier, state) = running.withLockedValue { running -> (Running?, Running) in
-            if running.stopping != nil { return (running, running) }
-            running.stopping = stopped.futureResult
+            if running.isStopping { return (running, running) }
+            running.isStopping = true
             running.waited = waited
             return (nil, running)
         }
         if let earlier {
-            stopped.succeed()
             waited.succeed()
             if limit == .zero { earlier.waited?.succeed() }
-            return earlier.stopping ?? stopped.futureResult
+            return stoppedPromise.futureResult
         }
         policy.changeable.withLockedValue { $0.isStopping = true }
         state.maintenance?.cancel()
@@ -49,9 +52,9 @@ extension AditServer {
         let timer = loop.scheduleTask(in: TimeAmount(limit)) { waited.succeed() }
         waited.futureResult.whenComplete { _ in
             timer.cancel()
-            self.endEverything(stopped)
+            self.endEverything(self.stoppedPromise)
         }
-        return stopped.futureResult
+        return stoppedPromise.futureResult
     }
 
     private func endEverything(_ stopped: EventLoopPromise<Void>) {

@@ -46,7 +46,7 @@ package final class AditServer: Sendable {
         var listeners: [any Channel] = []
         var control: (any Channel)?
         var maintenance: RepeatedTask?
-        var stopping: EventLoopFuture<Void>?
+        var isStopping = false
         /// Kept when waiting for visitors is over, by whatever reason.
         var waited: EventLoopPromise<Void>?
     }
@@ -61,6 +61,7 @@ package final class AditServer: Sendable {
     let loop: any EventLoop
     private let acceptor: SessionAcceptor
     let names: HTTPFrontEnd
+    let stoppedPromise: EventLoopPromise<Void>
     let running = NIOLockedValueBox(Running())
 
     /// Starts a server; fails with `AditError` 904 when one of its ports cannot be opened.
@@ -86,6 +87,7 @@ package final class AditServer: Sendable {
         self.parts = parts
         self.group = group
         loop = group.next()
+        stoppedPromise = loop.makePromise()
         since = parts.wallClock.now()
         let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.wallClock)
         let listeners = TunnelListeners(log: parts.log) { Self.makeFrontEnd($0, setup, parts) }

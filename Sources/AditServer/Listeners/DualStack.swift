@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditTransport
 import NIOCore
 import NIOPosix
 
@@ -32,13 +33,4 @@ extension Channel {
 
     /// This end, with an IPv4-mapped address written as IPv4; nil for other kinds of sockets.
     var localEndpoint: IPEndpoint? { localAddress.flatMap(IPEndpoint.init) }
-}
-
-extension IPEndpoint {
-    fileprivate init?(_ address: SocketAddress) {
-        guard let text = address.ipAddress, let port = address.port.flatMap(UInt16.init(exactly:)) else { return nil }
-        // A link-local address carries its zone, which is no part of the address.
-        guard let ip = IPAddress(text.prefix { $0 != "%" }) else { return nil }
-        self.init(ip.unmapped, port)
-    }
 }

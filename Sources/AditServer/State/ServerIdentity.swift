@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+package import AditConfig
 package import AditCore
 package import AditCrypto
 package import AditTransport
@@ -58,12 +59,49 @@ package struct ServerIdentity: Sendable {
     }
 
     /// An identity that is forgotten with the process, for a server that replaces frps.
-    package static func temporary(at now: UnixTime) throws -> ServerIdentity {
-        ServerIdentity(tls: try ServerTLS(SelfSignedCertificate.make(name: "frps", notBefore: now.seconds)))
+    package static func temporary(at now: UnixTime, files: FRPTLSFiles = FRPTLSFiles()) throws -> ServerIdentity {
+        let made = try SelfSignedCertificate.make(name: "frps", notBefore: now.seconds)
+        let authorities = files.trustedCaFile.isEmpty ? nil : files.trustedCaFile
+        return ServerIdentity(tls: try ServerTLS(made, clientAuthorities: authorities))
+    }
+
+    /// The certificate and key of a configuration, with the authorities of clients if it names any.
+    ///
+    /// Throws `AditError` 903 when one of the files cannot be read or understood.
+    package static func load(_ files: FRPTLSFiles) throws(AditError) -> ServerIdentity {
+        do {
+            guard let certificate = try PrivateFile.read(files.certFile), let key = try PrivateFile.read(files.keyFile)
+            else { throw ServerIdentityFault.missing }
+            return ServerIdentity(
+                tls: try ServerTLS(
+                    certificatePEM: String(decoding: certificate, as: UTF8.self),
+                    keyPEM: String(decoding: key, as: UTF8.self),
+                    clientAuthorities: files.trustedCaFile.isEmpty ? nil : files.trustedCaFile
+                )
+            )
+        } catch let error as AditError {
+            throw error
+        } catch {
+            throw AditError(
+                .state,
+                Text("the certificate or its key cannot be used", zh: "无法使用证书或其密钥"),
+                why: [
+                    Text(verbatim: [files.certFile, files.keyFile, files.trustedCaFile].joined(separator: " ")),
+                    Text(verbatim: String(describing: error)),
+                ],
+                fix: Text("check  transport.tls.certFile  and  keyFile", zh: "请检查 transport.tls.certFile 和 keyFile")
+            )
+        }
     }
 
     /// Makes an identity from what TLS uses.
     package init(tls: ServerTLS) {
         self.tls = tls
     }
+}
+
+private enum ServerIdentityFault: Error, CustomStringConvertible {
+    case missing
+
+    var description: String { "no such file" }
 }
