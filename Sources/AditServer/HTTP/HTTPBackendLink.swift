@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditTransport
+import NIOCore
+import NIOHTTP1
+
+/// What a visitor connection asks of its connection to the app.
+enum HTTPBackendCommand: Sendable {
+    /// Sends a request's head, already written; `head` tells the parser what the response answers.
+    case start(ByteBuffer, head: HTTPRequestHead, isChunked: Bool, mayUpgrade: Bool)
+    case body(ByteBuffer)
+    case end(HTTPHeaders?)
+    case flush
+    /// That many bytes of the response are on their way to the visitor: as many more may be read.
+    case consumed(Int)
+    /// The visitor has ended its direction of an upgraded connection.
+    case endOutput
+    case close
+}
+
+/// What a connection to the app tells its visitor connection.
+enum HTTPBackendEvent: Sendable {
+    case head(HTTPResponseHead)
+    /// The app changed the protocol: what follows on both sides is raw.
+    case upgraded(HTTPResponseHead)
+    case body(ByteBuffer)
+    /// The response is complete; whether another request may follow on the connection.
+    case end(HTTPHeaders?, isReusable: Bool)
+    case flush
+    /// That many bytes of the request are taken.
+    case consumed(Int)
+    /// The app has ended its direction of an upgraded connection.
+    case inputEnded
+    case lost(HTTPBackendLoss)
+}
+
+/// How a connection to the app went away.
+enum HTTPBackendLoss: Sendable, Equatable {
+    /// It ended before a byte of the response, or while no request was on it.
+    case closed
+    /// It ended in the middle of the response.
+    case cut
+    /// What came is not HTTP.
+    case invalid
+}
+
+/// The two ends of a connection to the app, which may live on different event loops.
+///
+/// On one loop commands and events are plain calls; between two they are tasks, in order. What is on its way is bounded
+/// by `HTTPLimits.bytesInFlight`, which both ends count.
+final class HTTPBackendLink: Sendable {
+    private let visitorLoop: any EventLoop
+    private let backendLoop: any EventLoop
+    private let isSameLoop: Bool
+    private let visitor: NIOLoopBoundBox<HTTPVisitorConnection?>
+    private let backend: NIOLoopBoundBox<HTTPBackendConnection?>
+
+    private let channel: any Channel
+
+    /// Makes a link to an app through `channel`, which carries raw bytes; called on the visitor's loop.
+    init(_ channel: any Channel, visitor: HTTPVisitorConnection, on loop: any EventLoop) {
+        visitorLoop = loop
+        backendLoop = channel.eventLoop
+        isSameLoop = loop === channel.eventLoop
+        self.channel = channel
+        self.visitor = NIOLoopBoundBox(visitor, eventLoop: loop)
+        backend = NIOLoopBoundBox.makeEmptyBox(valueType: HTTPBackendConnection.self, eventLoop: channel.eventLoop)
+    }
+
+    /// Puts the HTTP client on the channel; events may come before this returns. Called on the visitor's loop.
+    func begin(_ limits: HTTPLimits) {
+        if isSameLoop {
+            install(limits)
+        } else {
+            backendLoop.execute { self.install(limits) }
+        }
+    }
+
+    /// Asks the app's end for something; called on the visitor's loop.
+    func send(_ command: HTTPBackendCommand) {
+        if isSameLoop {
+            backend.value?.handle(command)
+        } else {
+            backendLoop.execute { self.backend.value?.handle(command) }
+        }
+    }
+
+    /// Tells the visitor's end something; called on the app's loop.
+    func deliver(_ event: HTTPBackendEvent) {
+        if isSameLoop {
+            visitor.value?.handle(event, from: self)
+        } else {
+            visitorLoop.execute { self.visitor.value?.handle(event, from: self) }
+        }
+    }
+
+    /// Forgets the visitor, after which nothing is delivered, and closes the connection; called on the visitor's loop.
+    func abandon() {
+        guard visitor.value != nil else { return }
+        send(.close)
+        visitor.value = nil
+    }
+
+    /// The app's end is gone; called on the app's loop.
+    func backendClosed() {
+        backend.value = nil
+    }
+
+    private func install(_ limits: HTTPLimits) {
+        let decoding = HTTPDecodingHandler<HTTPResponseHead, HTTPRequestHead>(limits: limits)
+        let connection = HTTPBackendConnection(link: self, decoding: decoding, window: limits.bytesInFlight)
+        do {
+            guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
+            try channel.syncOptions?.setOption(.autoRead, value: false)
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandlers([decoding, connection])
+            backend.value = connection
+            if let early = try? pipeline.handler(type: EarlyDataHandler.self) { early.handOver() }
+            connection.begin()
+        } catch {
+            backend.value = nil
+            channel.close(promise: nil)
+            deliver(.lost(.closed))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+import AditTransport
+package import NIOCore
+import NIOHTTP1
+
+/// The reverse proxy for tunnels by name: takes visitor connections and answers them from the apps behind the routes.
+package struct HTTPFrontEnd: Sendable {
+    private let state: HTTPFrontEndState
+
+    /// Makes a front end.
+    ///
+    /// - Parameters:
+    ///   - unknownNamePage: an HTML page to show instead of Adit's own when no tunnel has the name.
+    ///   - loopName: a token that only this server has, such as `adit-9k3f`; requests that come back with it in
+    ///     CDN-Loop (RFC 8586) are refused. Nil neither writes nor checks the field.
+    package init(
+        routes: any HTTPRouteTable,
+        limits: HTTPLimits = HTTPLimits(),
+        clock: HTTPWallClock = .system,
+        unknownNamePage: [UInt8]? = nil,
+        loopName: String? = nil
+    ) {
+        state = HTTPFrontEndState(
+            routes: routes,
+            limits: limits,
+            clock: clock,
+            loopName: loopName.flatMap { HTTPField.isName($0) ? $0 : nil },
+            page: unknownNamePage
+        )
+    }
+
+    /// Installs the visitor pipeline on an accepted connection that carries bytes of HTTP.
+    package func initialize(_ channel: any Channel) -> EventLoopFuture<Void> {
+        initialize(channel, visitor: nil, isSecure: false)
+    }
+
+    /// Installs the visitor pipeline on an accepted connection.
+    ///
+    /// A connection above the limit, or one that comes while the front end drains, is closed.
+    /// - Parameters:
+    ///   - visitor: who is at the other end when that is not the channel's remote address.
+    ///   - isSecure: whether the visitor's connection is encrypted.
+    package func initialize(
+        _ channel: any Channel,
+        visitor: IPEndpoint?,
+        isSecure: Bool
+    ) -> EventLoopFuture<Void> {
+        guard state.reserve() else { return channel.close() }
+        let state = state
+        return channel.eventLoop.submit {
+            let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
+            let port = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? (isSecure ? 443 : 80)
+            let decoding = HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>(limits: state.limits)
+            let connection = HTTPVisitorConnection(
+                HTTPVisitor(remote, isSecure: isSecure, port: port),
+                decoding: decoding,
+                state: state
+            )
+            do {
+                try channel.syncOptions?.setOption(.autoRead, value: false)
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                try channel.pipeline.syncOperations.addHandlers([decoding, connection])
+            } catch {
+                connection.releaseWithoutPipeline()
+                throw error
+            }
+        }
+    }
+
+    /// What the front end has done and holds.
+    package var counters: HTTPFrontEndCounters { state.counters }
+
+    /// Replaces the HTML page for unknown names; nil brings Adit's own back.
+    package func setUnknownNamePage(_ page: [UInt8]?) {
+        state.unknownNamePage = page
+    }
+
+    /// Takes no new connection, and ends each one after the response that is on it.
+    ///
+    /// The future is kept when all connections have ended, those that left HTTP included; `closeAll` cuts the rest off.
+    package func drain(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        state.drain(promise)
+        return promise.futureResult
+    }
+
+    /// Closes every connection at once, and takes no new one.
+    package func closeAll() {
+        state.closeAll()
+    }
+}

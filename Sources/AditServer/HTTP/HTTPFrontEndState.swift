@@ -1,0 +1,172 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import NIOConcurrencyHelpers
+import NIOCore
+import Synchronization
+
+/// What all visitor connections of a front end share, on whatever event loop they live.
+final class HTTPFrontEndState: Sendable {
+    /// A connection that can be told to end.
+    struct Connection: Sendable {
+        let loop: any EventLoop
+        let connection: NIOLoopBound<HTTPVisitorConnection>
+    }
+
+    private struct Tables {
+        var connections: [ObjectIdentifier: Connection] = [:]
+        var connectionsOfTunnel: [String: Int] = [:]
+        /// Since when the app behind each of these tunnels does not answer.
+        var failing: [String: UnixTime] = [:]
+        var whenEmpty: [EventLoopPromise<Void>] = []
+    }
+
+    /// Tunnels beyond this number are not remembered as failing; their pages say that it began now.
+    private static let failingTunnels = 10_000
+
+    let routes: any HTTPRouteTable
+    let limits: HTTPLimits
+    let clock: HTTPWallClock
+    let loopName: String?
+    private let replacement: NIOLockedValueBox<[UInt8]?>
+    private let tables = Mutex(Tables())
+    private let open = Atomic<Int>(0)
+    private let accepted = Atomic<Int>(0)
+    private let overLimit = Atomic<Int>(0)
+    private let requests = Atomic<Int>(0)
+    private let refusals = Atomic<Int>(0)
+    private let failures = Atomic<Int>(0)
+    private let upgraded = Atomic<Int>(0)
+    private let backendConnections = Atomic<Int>(0)
+    private let failingCount = Atomic<Int>(0)
+    private let draining = Atomic<Bool>(false)
+
+    init(routes: any HTTPRouteTable, limits: HTTPLimits, clock: HTTPWallClock, loopName: String?, page: [UInt8]?) {
+        self.routes = routes
+        self.limits = limits
+        self.clock = clock
+        self.loopName = loopName
+        replacement = NIOLockedValueBox(page)
+    }
+
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    var unknownNamePage: [UInt8]? {
+        get { replacement.withLockedValue { $0 } }
+        set { replacement.withLockedValue { $0 = newValue } }
+    }
+
+    var counters: HTTPFrontEndCounters {
+        HTTPFrontEndCounters(
+            connections: open.load(ordering: .relaxed),
+            acceptedConnections: accepted.load(ordering: .relaxed),
+            refusedConnections: overLimit.load(ordering: .relaxed),
+            requests: requests.load(ordering: .relaxed),
+            refusedRequests: refusals.load(ordering: .relaxed),
+            failedRequests: failures.load(ordering: .relaxed),
+            upgradedConnections: upgraded.load(ordering: .relaxed),
+            openedAppConnections: backendConnections.load(ordering: .relaxed)
+        )
+    }
+
+    // MARK: Connections
+
+    /// Takes one of the places for connections; false when none is left or the front end drains.
+    func reserve() -> Bool {
+        guard !isDraining else { return false }
+        guard open.wrappingAdd(1, ordering: .relaxed).newValue <= limits.connections else {
+            open.wrappingSubtract(1, ordering: .relaxed)
+            overLimit.wrappingAdd(1, ordering: .relaxed)
+            return false
+        }
+        accepted.wrappingAdd(1, ordering: .relaxed)
+        return true
+    }
+
+    func release() {
+        open.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    func add(_ connection: Connection, id: ObjectIdentifier) {
+        tables.withLock { $0.connections[id] = connection }
+    }
+
+    func remove(id: ObjectIdentifier) {
+        let waiting = tables.withLock { tables -> [EventLoopPromise<Void>] in
+            tables.connections[id] = nil
+            guard tables.connections.isEmpty else { return [] }
+            defer { tables.whenEmpty = [] }
+            return tables.whenEmpty
+        }
+        for promise in waiting { promise.succeed() }
+    }
+
+    /// Asks every connection to end after its present response; the promise is kept when all have ended.
+    func drain(_ promise: EventLoopPromise<Void>) {
+        draining.store(true, ordering: .relaxed)
+        let connections = tables.withLock { tables -> [Connection] in
+            if !tables.connections.isEmpty { tables.whenEmpty.append(promise) }
+            return Array(tables.connections.values)
+        }
+        if connections.isEmpty { promise.succeed() }
+        for entry in connections { entry.loop.execute { entry.connection.value.drain() } }
+    }
+
+    func closeAll() {
+        draining.store(true, ordering: .relaxed)
+        let connections = tables.withLock { Array($0.connections.values) }
+        for entry in connections { entry.loop.execute { entry.connection.value.close() } }
+    }
+
+    // MARK: Tunnels
+
+    /// Moves a connection from one tunnel's count to another's; false, and nothing moved, when that is full.
+    func move(from old: String?, to new: String) -> Bool {
+        tables.withLock { tables in
+            let count = tables.connectionsOfTunnel[new, default: 0]
+            guard count < limits.connectionsPerTunnel else { return false }
+            tables.connectionsOfTunnel[new] = count + 1
+            if let old { Self.leave(old, &tables) }
+            return true
+        }
+    }
+
+    func leave(_ tunnel: String) {
+        tables.withLock { Self.leave(tunnel, &$0) }
+    }
+
+    private static func leave(_ tunnel: String, _ tables: inout Tables) {
+        let count = tables.connectionsOfTunnel[tunnel, default: 1] - 1
+        tables.connectionsOfTunnel[tunnel] = count == 0 ? nil : count
+    }
+
+    /// Notes that the app behind a tunnel did not answer, and since when that is so.
+    func appFailed(_ tunnel: String) -> UnixTime {
+        let now = clock.now()
+        return tables.withLock { tables in
+            if let since = tables.failing[tunnel] { return since }
+            guard tables.failing.count < Self.failingTunnels else { return now }
+            tables.failing[tunnel] = now
+            failingCount.store(tables.failing.count, ordering: .relaxed)
+            return now
+        }
+    }
+
+    /// Notes that the app behind a tunnel answered.
+    func appAnswered(_ tunnel: String) {
+        guard failingCount.load(ordering: .relaxed) > 0 else { return }
+        tables.withLock { tables in
+            tables.failing[tunnel] = nil
+            failingCount.store(tables.failing.count, ordering: .relaxed)
+        }
+    }
+
+    // MARK: Counting
+
+    func countRequest() { requests.wrappingAdd(1, ordering: .relaxed) }
+    func countRefusal() { refusals.wrappingAdd(1, ordering: .relaxed) }
+    func countFailure() { failures.wrappingAdd(1, ordering: .relaxed) }
+    func countBackendConnection() { backendConnections.wrappingAdd(1, ordering: .relaxed) }
+    func countUpgrade(_ change: Int) { upgraded.wrappingAdd(change, ordering: .relaxed) }
+}

@@ -1,0 +1,172 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import NIOCore
+import NIOHTTP1
+
+/// From a request's head to a connection that carries it.
+extension HTTPVisitorConnection {
+    func begin(_ head: HTTPRequestHead) {
+        guard let context else { return }
+        timers.cancel(.requestHead)
+        timers.cancel(.idle)
+        state.countRequest()
+        let request: HTTPVisitorRequest
+        do {
+            request = try HTTPVisitorRequest(head, limits: state.limits)
+        } catch {
+            answer(.refused(error), to: head, mayKeepAlive: false)
+            return
+        }
+        let lookup = state.routes.route(
+            host: request.host,
+            path: String(request.path),
+            user: request.credentials?.user
+        )
+        guard case .found(let route) = lookup else {
+            answer(.unknownName(request.host), to: request)
+            return
+        }
+        var buffer = context.channel.allocator.buffer(capacity: 1_024)
+        let writer = HTTPRequestHeadWriter(request: request, route: route, visitor: visitor, loopName: state.loopName)
+        writer.write(into: &buffer)
+        exchange = HTTPExchange(
+            request: request,
+            route: route,
+            begunAt: .now(),
+            wallTime: state.clock.milliseconds(),
+            headBytes: buffer
+        )
+        if let page = refusal(request, route) {
+            answerExchange(page, isRefusal: true)
+            return
+        }
+        phase = .exchange
+        inFlight = 0
+        connect(request, route)
+    }
+
+    private func refusal(_ request: HTTPVisitorRequest, _ route: HTTPRoute) -> HTTPPage? {
+        if let loopName = state.loopName, request.loops.contains(where: { Self.names(loopName, in: $0) }) {
+            return .refused(.loop)
+        }
+        guard !request.hasBrokenCredentials || route.auth.isEmpty else { return .signIn(route) }
+        switch HTTPAccess.decide(request, visitor: visitor.endpoint.address, route: route) {
+        case .addressRefused: return .addressRefused(route, address: visitor.address)
+        case .signInNeeded: return .signIn(route)
+        case .allowed: break
+        }
+        if case .offline(let since) = route.state {
+            return .deviceOffline(route, since: since, now: state.clock.now())
+        }
+        if tunnel != route.tunnelName {
+            guard state.move(from: tunnel, to: route.tunnelName) else { return .limitReached(route) }
+            tunnel = route.tunnelName
+        }
+        return nil
+    }
+
+    private static func names(_ loopName: String, in value: String) -> Bool {
+        HTTPField.members(value).contains { member in
+            HTTPField.trim(Substring(member.utf8.prefix { $0 != UInt8(ascii: ";") })) == loopName
+        }
+    }
+
+    /// Takes the kept connection when it leads to the very same tunnel, else a new one.
+    private func connect(_ request: HTTPVisitorRequest, _ route: HTTPRoute) {
+        if backend != nil, let kept = backendRoute, kept.name == route.tunnelName, kept.id == route.id,
+            request.isRepeatable || backendIdleSince + state.limits.reuseForUnsafe > .now()
+        {
+            exchange?.isReused = true
+            sendHead()
+        } else {
+            dropBackend()
+            openBackend()
+        }
+    }
+
+    private func openBackend() {
+        guard let context, let route = exchange?.route else { return }
+        openings += 1
+        let opening = openings
+        arm(.open, state.limits.open)
+        let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
+        route.open(visitor.endpoint, context.eventLoop).hop(to: context.eventLoop).whenComplete { result in
+            connection.value.opened(result, opening)
+        }
+    }
+
+    private func opened(_ result: Result<any Channel, any Error>, _ opening: Int) {
+        guard opening == openings, phase == .exchange, let context, let exchange, !exchange.isSent else {
+            if case .success(let channel) = result { channel.close(promise: nil) }
+            return
+        }
+        timers.cancel(.open)
+        switch result {
+        case .success(let channel):
+            state.countBackendConnection()
+            let link = HTTPBackendLink(channel, visitor: self, on: context.eventLoop)
+            backend = link
+            backendRoute = (exchange.route.tunnelName, exchange.route.id)
+            link.begin(state.limits)
+            if backend === link { sendHead() }
+        case .failure(let error):
+            failExchange(page(for: error, exchange.route))
+        }
+    }
+
+    private func page(for error: any Error, _ route: HTTPRoute) -> HTTPPage {
+        switch (error as? AditError)?.code {
+        case .deviceOffline?: .deviceOffline(route, since: nil, now: state.clock.now())
+        case .limitReached?: .limitReached(route)
+        default: notAnswering(route)
+        }
+    }
+
+    func notAnswering(_ route: HTTPRoute) -> HTTPPage {
+        let since = state.appFailed(route.tunnelName)
+        return .appNotAnswering(route, since: since, now: state.clock.now())
+    }
+
+    private func sendHead() {
+        guard let exchange, let link = backend else { return }
+        let request = exchange.request
+        self.exchange?.isSent = true
+        arm(request.hasBody ? .requestBody : .responseHead, state.limits.responseHead)
+        link.send(
+            .start(
+                exchange.headBytes,
+                head: request.head,
+                isChunked: request.framing == .chunked,
+                mayUpgrade: request.upgrade != nil
+            )
+        )
+        guard backend === link else { return }
+        // On a second try the end of the request has been handled already.
+        if exchange.isRequestComplete { link.send(.end(nil)) }
+        pump()
+        if backend === link { link.send(.flush) }
+    }
+
+    /// Tries once more on a fresh connection, when the kept one died before it said anything.
+    func retry() -> Bool {
+        guard let exchange, exchange.isReused, !exchange.isRetried, exchange.plan == nil,
+            exchange.informationalResponses == 0, exchange.request.isRepeatable
+        else { return false }
+        self.exchange?.isRetried = true
+        self.exchange?.isReused = false
+        self.exchange?.isSent = false
+        timers.cancel(.responseHead)
+        dropBackend()
+        openBackend()
+        return true
+    }
+
+    func dropBackend() {
+        let link = backend
+        backend = nil
+        backendRoute = nil
+        link?.abandon()
+    }
+}
