@@ -5,60 +5,60 @@ package import AditCore
 
 /// What a device's own configuration file says, with the default of every key that it leaves out.
 package struct ClientConfiguration: Sendable, Equatable {
-  /// The server to log in to; nil for the one that this device joined.
-  package var server: HostPort?
-  /// The server key's fingerprint, `SHA256:` and 43 characters of base 64 or 64 hexadecimal digits; nil when not pinned here.
-  package var fingerprint: String?
-  /// The server's shared token, for a device that has not joined.
-  package var token: String?
-  /// The language of the screens; nil for that of the system.
-  package var language: Language?
-  /// How much is written to the log.
-  package var logLevel = LogLevel.info
-  /// The tunnels to open, in the order of the file.
-  package var tunnels: [TunnelConfiguration] = []
+    /// The server to log in to; nil for the one that this device joined.
+    package var server: HostPort?
+    /// The server key's fingerprint, `SHA256:` and 43 characters of base 64 or 64 hexadecimal digits; nil when not pinned here.
+    package var fingerprint: String?
+    /// The server's shared token, for a device that has not joined.
+    package var token: String?
+    /// The language of the screens; nil for that of the system.
+    package var language: Language?
+    /// How much is written to the log.
+    package var logLevel = LogLevel.info
+    /// The tunnels to open, in the order of the file.
+    package var tunnels: [TunnelConfiguration] = []
 
-  /// Makes a configuration of defaults.
-  package init() {}
+    /// Makes a configuration of defaults.
+    package init() {}
 }
 
 /// One tunnel of a device's configuration file.
 package struct TunnelConfiguration: Sendable, Equatable {
-  /// What visitors speak.
-  package enum Kind: String, Sendable, Hashable, CaseIterable {
-    case http
-    case tcp
-  }
+    /// What visitors speak.
+    package enum Kind: String, Sendable, Hashable, CaseIterable {
+        case http
+        case tcp
+    }
 
-  /// What visitors speak.
-  package var kind: Kind
-  /// What the tunnel forwards to, as written: a port, `host:port`, or a URL.
-  package var target: String
-  /// The wanted name; nil for the sticky one of this device and target.
-  package var name: String?
-  /// The wanted public port of a tcp tunnel; nil for the sticky one.
-  package var port: UInt16?
-  /// Domains of the owner that lead to an http tunnel as well.
-  package var domains: [String] = []
-  /// The `user:password` pairs that visitors of an http tunnel must know one of; empty for no password.
-  package var auth: [String] = []
-  /// The addresses from which visitors may come; empty for all.
-  package var allow: [CIDR] = []
-  /// How long the tunnel lives after it opened; nil for as long as the device is there.
-  package var expires: Duration?
-  /// The word that a port which is attacked within a day may be opened to the whole internet.
-  package var isPublic = false
-  /// The Host header that the service gets; nil for the visitor's.
-  package var hostHeader: String?
-  /// Headers set on each request before the service gets it.
-  package var requestHeaders: [String: String] = [:]
-  /// Where the tunnel stands in the file.
-  package var position: SourcePosition
+    /// What visitors speak.
+    package var kind: Kind
+    /// What the tunnel forwards to, as written: a port, `host:port`, or a URL.
+    package var target: String
+    /// The wanted name; nil for the sticky one of this device and target.
+    package var name: String?
+    /// The wanted public port of a tcp tunnel; nil for the sticky one.
+    package var port: UInt16?
+    /// Domains of the owner that lead to an http tunnel as well.
+    package var domains: [String] = []
+    /// The `user:password` pairs that visitors of an http tunnel must know one of; empty for no password.
+    package var auth: [String] = []
+    /// The addresses from which visitors may come; empty for all.
+    package var allow: [CIDR] = []
+    /// How long the tunnel lives after it opened; nil for as long as the device is there.
+    package var expires: Duration?
+    /// The word that a port which is attacked within a day may be opened to the whole internet.
+    package var isPublic = false
+    /// The Host header that the service gets; nil for the visitor's.
+    package var hostHeader: String?
+    /// Headers set on each request before the service gets it.
+    package var requestHeaders: [String: String] = [:]
+    /// Where the tunnel stands in the file.
+    package var position: SourcePosition
 
-  /// Makes a tunnel with the defaults of every key but its kind and target.
-  package init(kind: Kind, target: String, position: SourcePosition = .start) {
-    self.kind = kind
-    self.target = target
-    self.position = position
-  }
+    /// Makes a tunnel with the defaults of every key but its kind and target.
+    package init(kind: Kind, target: String, position: SourcePosition = .start) {
+        self.kind = kind
+        self.target = target
+        self.position = position
+    }
 }

@@ -5,116 +5,116 @@ import AditCore
 
 /// Reads the schema of an Adit server's own file.
 enum ServerReader {
-  static let atlas = ReadingContext.list(ignoresCase: false) { _ = read($0) }
+    static let atlas = ReadingContext.list(ignoresCase: false) { _ = read($0) }
 
-  static func read(_ top: ScopeReader) -> ServerConfiguration {
-    var server = ServerConfiguration()
-    if let text = top.string("domain"), let entry = top.entry("domain") {
-      if let domain = DomainName(pattern: text), !text.hasPrefix("*"), !text.isEmpty {
-        server.domain = domain.text
-      } else {
-        let shown = SourceText.printable(text)
-        top.wrong(
-          entry,
-          Text("\"\(shown)\" is not a domain", zh: "\"\(shown)\" 不是域名"),
-          hint: Text("write it without scheme, port and *", zh: "不要写协议、端口和 *")
-        )
-      }
+    static func read(_ top: ScopeReader) -> ServerConfiguration {
+        var server = ServerConfiguration()
+        if let text = top.string("domain"), let entry = top.entry("domain") {
+            if let domain = DomainName(pattern: text), !text.hasPrefix("*"), !text.isEmpty {
+                server.domain = domain.text
+            } else {
+                let shown = SourceText.printable(text)
+                top.wrong(
+                    entry,
+                    Text("\"\(shown)\" is not a domain", zh: "\"\(shown)\" 不是域名"),
+                    hint: Text("write it without scheme, port and *", zh: "不要写协议、端口和 *")
+                )
+            }
+        }
+        if let text = top.string("listen"), let entry = top.entry("listen") {
+            if let address = IPAddress(text) {
+                server.listen = address
+            } else {
+                let shown = SourceText.printable(text)
+                top.wrong(
+                    entry,
+                    Text("\"\(shown)\" is not an IP address", zh: "\"\(shown)\" 不是 IP 地址"),
+                    hint: Text("such as 0.0.0.0 for all, or 127.0.0.1", zh: "例如 0.0.0.0(全部)或 127.0.0.1")
+                )
+            }
+        }
+        server.sessionPort = top.port("sessionPort") ?? server.sessionPort
+        server.httpPort = top.port("httpPort") ?? server.httpPort
+        if let text = top.string("publicPorts"), let entry = top.entry("publicPorts") {
+            do {
+                server.publicPorts = try PortRangeList(parsing: text)
+            } catch {
+                top.wrong(entry, error.what)
+            }
+        }
+        server.token = AditSharedReader.token(top)
+        server.allowFRP = top.boolean("allowFRP") ?? server.allowFRP
+        server.state = AditSharedReader.path(top, "state")
+        server.reservedNames = names(top)
+        server.maxTunnelsPerDevice =
+            top.integer("maxTunnelsPerDevice", in: 1...10000) ?? server.maxTunnelsPerDevice
+        server.drainSeconds = top.integer("drainSeconds", in: 0...3600) ?? server.drainSeconds
+        server.custom404Page = AditSharedReader.path(top, "custom404Page")
+        server.logLevel = top.word("logLevel", LogLevel.self) ?? server.logLevel
+        if server.sessionPort == server.httpPort, server.sessionPort != 0,
+            let entry = top.entry("httpPort") ?? top.entry("sessionPort")
+        {
+            top.wrong(
+                entry,
+                Text(
+                    "sessionPort and httpPort are both \(server.httpPort)",
+                    zh: "sessionPort 与 httpPort 都是 \(server.httpPort)"
+                )
+            )
+        }
+        top.finish()
+        return server
     }
-    if let text = top.string("listen"), let entry = top.entry("listen") {
-      if let address = IPAddress(text) {
-        server.listen = address
-      } else {
-        let shown = SourceText.printable(text)
-        top.wrong(
-          entry,
-          Text("\"\(shown)\" is not an IP address", zh: "\"\(shown)\" 不是 IP 地址"),
-          hint: Text("such as 0.0.0.0 for all, or 127.0.0.1", zh: "例如 0.0.0.0(全部)或 127.0.0.1")
-        )
-      }
-    }
-    server.sessionPort = top.port("sessionPort") ?? server.sessionPort
-    server.httpPort = top.port("httpPort") ?? server.httpPort
-    if let text = top.string("publicPorts"), let entry = top.entry("publicPorts") {
-      do {
-        server.publicPorts = try PortRangeList(parsing: text)
-      } catch {
-        top.wrong(entry, error.what)
-      }
-    }
-    server.token = AditSharedReader.token(top)
-    server.allowFRP = top.boolean("allowFRP") ?? server.allowFRP
-    server.state = AditSharedReader.path(top, "state")
-    server.reservedNames = names(top)
-    server.maxTunnelsPerDevice =
-      top.integer("maxTunnelsPerDevice", in: 1...10000) ?? server.maxTunnelsPerDevice
-    server.drainSeconds = top.integer("drainSeconds", in: 0...3600) ?? server.drainSeconds
-    server.custom404Page = AditSharedReader.path(top, "custom404Page")
-    server.logLevel = top.word("logLevel", LogLevel.self) ?? server.logLevel
-    if server.sessionPort == server.httpPort, server.sessionPort != 0,
-      let entry = top.entry("httpPort") ?? top.entry("sessionPort")
-    {
-      top.wrong(
-        entry,
-        Text(
-          "sessionPort and httpPort are both \(server.httpPort)",
-          zh: "sessionPort 与 httpPort 都是 \(server.httpPort)"
-        )
-      )
-    }
-    top.finish()
-    return server
-  }
 
-  private static func names(_ top: ScopeReader) -> [String] {
-    var names: [String] = []
-    for (text, position) in top.items("reservedNames") ?? [] {
-      let name = text.lowercased()
-      if DomainName.isLabel(Substring(name)) {
-        names.append(name)
-      } else {
-        let shown = SourceText.printable(text)
-        top.context.add(
-          Text("\"\(shown)\" is not a name", zh: "\"\(shown)\" 不是名称"),
-          at: position,
-          key: "reservedNames",
-          hint: Text("letters, digits and hyphens, at most 63", zh: "字母、数字和连字符,最多 63 个")
-        )
-      }
+    private static func names(_ top: ScopeReader) -> [String] {
+        var names: [String] = []
+        for (text, position) in top.items("reservedNames") ?? [] {
+            let name = text.lowercased()
+            if DomainName.isLabel(Substring(name)) {
+                names.append(name)
+            } else {
+                let shown = SourceText.printable(text)
+                top.context.add(
+                    Text("\"\(shown)\" is not a name", zh: "\"\(shown)\" 不是名称"),
+                    at: position,
+                    key: "reservedNames",
+                    hint: Text("letters, digits and hyphens, at most 63", zh: "字母、数字和连字符,最多 63 个")
+                )
+            }
+        }
+        return names
     }
-    return names
-  }
 }
 
 /// What the files of server and device have in common.
 enum AditSharedReader {
-  static func token(_ top: ScopeReader) -> String? {
-    guard let text = top.string("token"), let entry = top.entry("token") else { return nil }
-    guard !text.isEmpty else {
-      top.wrong(
-        entry,
-        Text("the token is empty, which would let everybody in", zh: "token 为空,任何人都能进入"),
-        hint: Text("write a long random text, or leave the key out", zh: "请写一段长的随机文本,或删去此键")
-      )
-      return nil
+    static func token(_ top: ScopeReader) -> String? {
+        guard let text = top.string("token"), let entry = top.entry("token") else { return nil }
+        guard !text.isEmpty else {
+            top.wrong(
+                entry,
+                Text("the token is empty, which would let everybody in", zh: "token 为空,任何人都能进入"),
+                hint: Text("write a long random text, or leave the key out", zh: "请写一段长的随机文本,或删去此键")
+            )
+            return nil
+        }
+        guard text.utf8.count <= 1024 else {
+            top.wrong(entry, Text("the token is longer than 1024 bytes", zh: "token 超过 1024 字节"))
+            return nil
+        }
+        return text
     }
-    guard text.utf8.count <= 1024 else {
-      top.wrong(entry, Text("the token is longer than 1024 bytes", zh: "token 超过 1024 字节"))
-      return nil
-    }
-    return text
-  }
 
-  static func path(_ top: ScopeReader, _ key: String) -> String? {
-    guard let text = top.string(key), let entry = top.entry(key) else { return nil }
-    guard !text.isEmpty else {
-      top.wrong(
-        entry,
-        Text("the path is empty", zh: "路径为空"),
-        hint: Text("leave the key out for the default", zh: "使用默认值请删去此键")
-      )
-      return nil
+    static func path(_ top: ScopeReader, _ key: String) -> String? {
+        guard let text = top.string(key), let entry = top.entry(key) else { return nil }
+        guard !text.isEmpty else {
+            top.wrong(
+                entry,
+                Text("the path is empty", zh: "路径为空"),
+                hint: Text("leave the key out for the default", zh: "使用默认值请删去此键")
+            )
+            return nil
+        }
+        return text
     }
-    return text
-  }
 }

@@ -6,107 +6,114 @@ import TOMLKit
 
 /// Reads TOML 1.0 into a tree with places: the values from the TOML library, the places from a walk over the text.
 enum TOMLReader {
-  /// More dots than any line of a configuration has; a dotted key is followed by the library without a bound.
-  private static let maximumDotsInBrokenLine = 1000
+    /// More dots than any line of a configuration has; a dotted key is followed by the library without a bound.
+    private static let maximumDotsInBrokenLine = 1000
 
-  /// Reads the whole text.
-  static func read(_ text: SourceText) throws(SyntaxFault) -> ConfigurationNode {
-    let (located, stoppedAt) = try TOMLLocator.locate(text)
-    if let stoppedAt { try refuseDottedBomb(text, at: stoppedAt) }
-    let table: TOMLTable
-    do {
-      table = try TOMLTable(string: text.string)
-    } catch let error as TOMLParseError {
-      throw fault(error, text)
-    } catch {
-      throw SyntaxFault(at: .start, Text("this is not TOML", zh: "不是合法的 TOML"))
-    }
-    // One conversion of the whole document: reading value by value costs the library several copies of each.
-    let json = SourceText(
-      trusted: Array(table.convert(to: .json, options: [.quoteDateAndTimes]).utf8))
-    let values: ConfigurationNode
-    do {
-      values = try JSONReader.read(json)
-    } catch {
-      throw SyntaxFault(
-        at: .start,
-        Text(
-          "a value of this file is not usable: \(error.what.english)",
-          zh: "文件中有不可用的值:\(error.what.chinese)")
-      )
-    }
-    return join(values, located)
-  }
-
-  private static func refuseDottedBomb(_ text: SourceText, at position: SourcePosition)
-    throws(SyntaxFault)
-  {
-    for line in text.bytes.split(separator: 10) {
-      guard line.count(where: { $0 == UInt8(ascii: ".") }) <= maximumDotsInBrokenLine else {
-        throw SyntaxFault(at: position, Text("this is not TOML", zh: "不是合法的 TOML"))
-      }
-    }
-  }
-
-  private static func join(_ node: ConfigurationNode, _ located: TOMLLocator.Located)
-    -> ConfigurationNode
-  {
-    switch node.value {
-    case .table(let table):
-      var entries: [ConfigurationTable.Entry] = []
-      let values = Dictionary(table.entries.map { ($0.key, $0.node) }, uniquingKeysWith: { $1 })
-      for (key, position, place) in located.keys {
-        guard let value = values[key] else { continue }
-        entries.append(.init(key: key, keyPosition: position, node: join(value, place)))
-      }
-      for entry in table.entries where located[entry.key] == nil {
-        entries.append(.init(key: entry.key, keyPosition: located.position, node: entry.node))
-      }
-      return ConfigurationNode(.table(ConfigurationTable(entries)), at: located.position)
-    case .array(let elements):
-      let places = located.elements
-      let joined = elements.enumerated().map { index, element in
-        index < places.count ? join(element, places[index]) : element
-      }
-      return ConfigurationNode(.array(joined), at: located.position)
-    case .string(let string) where located.content == .bare:
-      return ConfigurationNode(.dateTime(string), at: located.position)
-    default:
-      return ConfigurationNode(node.value, at: located.position)
-    }
-  }
-
-  private static func fault(_ error: TOMLParseError, _ text: SourceText) -> SyntaxFault {
-    let position = SourcePosition(
-      line: max(1, error.source.begin.line),
-      column: max(1, error.source.begin.column)
-    )
-    let problem = SourceText.printable(error.description)
-    if text.hasCommonSection {
-      return SyntaxFault(
-        at: position,
-        Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
-        hint: Text(
-          "it looks like frp's old INI format: name the file .ini",
-          zh: "看起来是 frp 旧的 INI 格式:请将文件扩展名改为 .ini"
+    /// Reads the whole text.
+    static func read(_ text: SourceText) throws(SyntaxFault) -> ConfigurationNode {
+        let (located, stoppedAt) = try TOMLLocator.locate(text)
+        if let stoppedAt { try refuseDottedBomb(text, at: stoppedAt) }
+        let table: TOMLTable
+        do {
+            table = try TOMLTable(string: text.string)
+        } catch let error as TOMLParseError {
+            throw fault(error, text)
+        } catch {
+            throw SyntaxFault(at: .start, Text("this is not TOML", zh: "不是合法的 TOML"))
+        }
+        // One conversion of the whole document: reading value by value costs the library several copies of each.
+        let json = SourceText(
+            trusted: Array(table.convert(to: .json, options: [.quoteDateAndTimes]).utf8)
         )
-      )
+        let values: ConfigurationNode
+        do {
+            values = try JSONReader.read(json, isFromTOML: true)
+        } catch {
+            throw SyntaxFault(
+                at: .start,
+                Text("a text of this file has a NUL character", zh: "文件中的文本含 NUL 字符")
+            )
+        }
+        return join(values, located)
     }
-    let line = text.line(position.line)
-    var hint: Text?
-    if let equals = line.firstIndex(of: "="), problem.contains("value") || problem.contains("bare")
+
+    private static func refuseDottedBomb(_ text: SourceText, at position: SourcePosition)
+        throws(SyntaxFault)
     {
-      let value = line[line.index(after: equals)...].drop { $0 == " " }
-      if let first = value.first, first.isLetter || first == "/" || first == "." || first.isNumber {
-        hint = Text("put text in double quotes", zh: "文本请用双引号括起来")
-      }
-    } else if !line.contains("="), line.contains(":") {
-      hint = Text("TOML writes key = value", zh: "TOML 的写法是 key = value")
+        for line in text.bytes.split(separator: 10) {
+            guard line.count(where: { $0 == UInt8(ascii: ".") }) <= maximumDotsInBrokenLine else {
+                throw SyntaxFault(at: position, Text("this is not TOML", zh: "不是合法的 TOML"))
+            }
+        }
     }
-    return SyntaxFault(
-      at: position,
-      Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
-      hint: hint
-    )
-  }
+
+    private static func join(_ node: ConfigurationNode, _ located: TOMLLocator.Located)
+        -> ConfigurationNode
+    {
+        switch node.value {
+        case .table(let table):
+            var entries: [ConfigurationTable.Entry] = []
+            let values = Dictionary(table.entries.map { ($0.key, $0.node) }, uniquingKeysWith: { $1 })
+            for (key, position, place) in located.keys {
+                guard let value = values[key] else { continue }
+                entries.append(.init(key: key, keyPosition: position, node: join(value, place)))
+            }
+            for entry in table.entries where located[entry.key] == nil {
+                entries.append(.init(key: entry.key, keyPosition: located.position, node: entry.node))
+            }
+            return ConfigurationNode(.table(ConfigurationTable(entries)), at: located.position)
+        case .array(let elements):
+            let places = located.elements
+            let joined = elements.enumerated().map { index, element in
+                index < places.count ? join(element, places[index]) : element
+            }
+            return ConfigurationNode(.array(joined), at: located.position)
+        case .string(let string) where located.content == .bare:
+            return ConfigurationNode(.dateTime(string), at: located.position)
+        default:
+            return ConfigurationNode(node.value, at: located.position)
+        }
+    }
+
+    private static func fault(_ error: TOMLParseError, _ text: SourceText) -> SyntaxFault {
+        var position = SourcePosition(
+            line: max(1, error.source.begin.line),
+            column: max(1, error.source.begin.column)
+        )
+        let problem = SourceText.printable(error.description)
+        if problem.contains("redefine") {
+            // The library points behind the second value; the key is what a person has to find.
+            let line = text.line(position.line)
+            position.column = line.prefix { $0 == " " }.count + 1
+            return SyntaxFault(
+                at: position,
+                Text("this is there twice: \(problem)", zh: "重复定义:\(problem)")
+            )
+        }
+        if text.hasCommonSection {
+            return SyntaxFault(
+                at: position,
+                Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
+                hint: Text(
+                    "it looks like frp's old INI format: name the file .ini",
+                    zh: "看起来是 frp 旧的 INI 格式:请将文件扩展名改为 .ini"
+                )
+            )
+        }
+        let line = text.line(position.line)
+        var hint: Text?
+        if let equals = line.firstIndex(of: "="), problem.contains("value") || problem.contains("bare") {
+            let value = line[line.index(after: equals)...].drop { $0 == " " }
+            if let first = value.first, first.isLetter || first == "/" || first == "." || first.isNumber {
+                hint = Text("put text in double quotes", zh: "文本请用双引号括起来")
+            }
+        } else if !line.contains("="), line.contains(":") {
+            hint = Text("TOML writes key = value", zh: "TOML 的写法是 key = value")
+        }
+        return SyntaxFault(
+            at: position,
+            Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
+            hint: hint
+        )
+    }
 }

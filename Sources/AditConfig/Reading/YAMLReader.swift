@@ -6,192 +6,194 @@ import Yams
 
 /// Reads one YAML document into a tree with places; merge keys (`<<`) are followed.
 struct YAMLReader {
-  /// How many values a document may have once its aliases are followed.
-  private static let maximumNodes = 100_000
+    /// How many values a document may have once its aliases are followed.
+    private static let maximumNodes = 100_000
 
-  private let text: SourceText
-  private var remaining = YAMLReader.maximumNodes
+    private let text: SourceText
+    private var remaining = YAMLReader.maximumNodes
 
-  /// Reads the whole text.
-  static func read(_ text: SourceText) throws(SyntaxFault) -> ConfigurationNode {
-    try YAMLAliasGuard.check(text)
-    let root: Node?
-    do {
-      // Without rules the library takes every plain value for text, and kinds are told apart here.
-      let parser = try Parser(yaml: text.string, resolver: .basic)
-      root = try parser.singleRoot()
-    } catch let error as YamlError {
-      throw fault(error, text)
-    } catch {
-      throw SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
-    }
-    guard let root else { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
-    var reader = YAMLReader(text: text)
-    let node = try reader.convert(root, depth: 0)
-    if node.value == .null { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
-    return node
-  }
-
-  private init(text: SourceText) {
-    self.text = text
-  }
-
-  private mutating func convert(_ node: Node, depth: Int) throws(SyntaxFault) -> ConfigurationNode {
-    let position = Self.position(node.mark)
-    guard depth <= JSONReader.maximumDepth else { throw tooDeep(at: position) }
-    remaining -= 1
-    guard remaining > 0 else {
-      throw SyntaxFault(
-        at: position,
-        Text(
-          "the aliases of this file stand for more than \(Self.maximumNodes) values",
-          zh: "文件中的别名展开后超过 \(Self.maximumNodes) 个值"
-        )
-      )
-    }
-    switch node {
-    case .scalar(let scalar):
-      return ConfigurationNode(Self.value(of: scalar), at: position)
-    case .sequence(let sequence):
-      var elements: [ConfigurationNode] = []
-      for element in sequence { elements.append(try convert(element, depth: depth + 1)) }
-      return ConfigurationNode(.array(elements), at: position)
-    case .mapping(let mapping):
-      return ConfigurationNode(.table(try table(mapping, depth: depth + 1)), at: position)
-    case .alias(let alias):
-      throw SyntaxFault(
-        at: Self.position(alias.mark), Text("this alias has no anchor", zh: "别名没有对应的锚点"))
-    }
-  }
-
-  private mutating func table(_ mapping: Node.Mapping, depth: Int) throws(SyntaxFault)
-    -> ConfigurationTable
-  {
-    var entries: [ConfigurationTable.Entry] = []
-    var merged: [ConfigurationTable.Entry] = []
-    for (keyNode, valueNode) in mapping {
-      let position = Self.position(keyNode.mark)
-      guard case .scalar(let key) = keyNode else {
-        throw SyntaxFault(at: position, Text("a key has to be text", zh: "键必须是文本"))
-      }
-      guard key.string == "<<", key.style == .plain else {
-        entries.append(
-          .init(key: key.string, keyPosition: position, node: try convert(valueNode, depth: depth))
-        )
-        continue
-      }
-      let sources: [Node]
-      if case .sequence(let sequence) = valueNode {
-        sources = Array(sequence)
-      } else {
-        sources = [valueNode]
-      }
-      for source in sources {
-        guard case .table(let table) = try convert(source, depth: depth).value else {
-          throw SyntaxFault(
-            at: position,
-            Text("<< merges a mapping or a list of mappings", zh: "<< 只能合并映射或映射的列表")
-          )
+    /// Reads the whole text.
+    static func read(_ text: SourceText) throws(SyntaxFault) -> ConfigurationNode {
+        try YAMLAliasGuard.check(text)
+        let root: Node?
+        do {
+            // Without rules the library takes every plain value for text, and kinds are told apart here.
+            let parser = try Parser(yaml: text.string, resolver: .basic)
+            root = try parser.singleRoot()
+        } catch let error as YamlError {
+            throw fault(error, text)
+        } catch {
+            throw SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
         }
-        merged.append(contentsOf: table.entries)
-      }
+        guard let root else { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
+        var reader = YAMLReader(text: text)
+        let node = try reader.convert(root, depth: 0)
+        if node.value == .null { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
+        return node
     }
-    // Own keys win over merged ones, and earlier sources over later ones.
-    var seen = Set(entries.map(\.key))
-    for entry in merged where seen.insert(entry.key).inserted { entries.append(entry) }
-    return ConfigurationTable(entries)
-  }
 
-  private static func position(_ mark: Mark?) -> SourcePosition {
-    SourcePosition(line: max(1, mark?.line ?? 1), column: max(1, mark?.column ?? 1))
-  }
-
-  private static func value(of scalar: Node.Scalar) -> ConfigurationNode.Value {
-    guard scalar.style == .plain else { return .string(scalar.string) }
-    let string = scalar.string
-    switch string {
-    case "", "~", "null", "Null", "NULL": return .null
-    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .boolean(true)
-    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .boolean(false)
-    default: break
+    private init(text: SourceText) {
+        self.text = text
     }
-    if let integer = integer(string) { return .integer(integer) }
-    if isFloat(string), let number = Double(string) { return .number(number) }
-    return .string(string)
-  }
 
-  private static func integer(_ string: String) -> Int64? {
-    var digits = Substring(string)
-    let isNegative = digits.first == "-"
-    if isNegative || digits.first == "+" { digits.removeFirst() }
-    guard let first = digits.utf8.first, (48...57).contains(first) else { return nil }
-    var radix = 10
-    if digits.hasPrefix("0x") {
-      radix = 16
-    } else if digits.hasPrefix("0o") {
-      radix = 8
-    } else if digits.hasPrefix("0b") {
-      radix = 2
+    private mutating func convert(_ node: Node, depth: Int) throws(SyntaxFault) -> ConfigurationNode {
+        let position = Self.position(node.mark)
+        guard depth <= JSONReader.maximumDepth else { throw tooDeep(at: position) }
+        remaining -= 1
+        guard remaining > 0 else {
+            throw SyntaxFault(
+                at: position,
+                Text(
+                    "the aliases of this file stand for more than \(Self.maximumNodes) values",
+                    zh: "文件中的别名展开后超过 \(Self.maximumNodes) 个值"
+                )
+            )
+        }
+        switch node {
+        case .scalar(let scalar):
+            return ConfigurationNode(Self.value(of: scalar), at: position)
+        case .sequence(let sequence):
+            var elements: [ConfigurationNode] = []
+            for element in sequence { elements.append(try convert(element, depth: depth + 1)) }
+            return ConfigurationNode(.array(elements), at: position)
+        case .mapping(let mapping):
+            return ConfigurationNode(.table(try table(mapping, depth: depth + 1)), at: position)
+        case .alias(let alias):
+            throw SyntaxFault(
+                at: Self.position(alias.mark),
+                Text("this alias has no anchor", zh: "别名没有对应的锚点")
+            )
+        }
     }
-    if radix != 10 { digits.removeFirst(2) }
-    let plain = digits.filter { $0 != "_" }
-    guard let first = plain.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "-")
-    else { return nil }
-    return Int64((isNegative ? "-" : "") + plain, radix: radix)
-  }
 
-  private static func isFloat(_ string: String) -> Bool {
-    var hasDigit = false
-    for byte in string.utf8 {
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): hasDigit = true
-      case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "e"),
-        UInt8(ascii: "E"):
-        continue
-      default: return false
-      }
+    private mutating func table(_ mapping: Node.Mapping, depth: Int) throws(SyntaxFault)
+        -> ConfigurationTable
+    {
+        var entries: [ConfigurationTable.Entry] = []
+        var merged: [ConfigurationTable.Entry] = []
+        for (keyNode, valueNode) in mapping {
+            let position = Self.position(keyNode.mark)
+            guard case .scalar(let key) = keyNode else {
+                throw SyntaxFault(at: position, Text("a key has to be text", zh: "键必须是文本"))
+            }
+            guard key.string == "<<", key.style == .plain else {
+                entries.append(
+                    .init(key: key.string, keyPosition: position, node: try convert(valueNode, depth: depth))
+                )
+                continue
+            }
+            let sources: [Node]
+            if case .sequence(let sequence) = valueNode {
+                sources = Array(sequence)
+            } else {
+                sources = [valueNode]
+            }
+            for source in sources {
+                guard case .table(let table) = try convert(source, depth: depth).value else {
+                    throw SyntaxFault(
+                        at: position,
+                        Text("<< merges a mapping or a list of mappings", zh: "<< 只能合并映射或映射的列表")
+                    )
+                }
+                merged.append(contentsOf: table.entries)
+            }
+        }
+        // Own keys win over merged ones, and earlier sources over later ones.
+        var seen = Set(entries.map(\.key))
+        for entry in merged where seen.insert(entry.key).inserted { entries.append(entry) }
+        return ConfigurationTable(entries)
     }
-    return hasDigit
-  }
 
-  private static func fault(_ error: YamlError, _ text: SourceText) -> SyntaxFault {
-    switch error {
-    case .scanner(let context, let problem, let mark, _),
-      .parser(let context, let problem, let mark, _),
-      .composer(let context, let problem, let mark, _):
-      var detail = SourceText.printable(problem)
-      if let context, !context.text.isEmpty {
-        detail += " " + SourceText.printable(context.text)
-      }
-      let position = Self.position(mark)
-      let line = text.line(position.line)
-      let offset = text.offset(of: position)
-      var hint: Text?
-      if line.hasPrefix("\t") || (offset < text.bytes.count && text.bytes[offset] == 9) {
-        hint = Text("YAML indents with spaces, not with tabs", zh: "YAML 用空格缩进,不能用制表符")
-      } else if line.contains("=") && !line.contains(":") {
-        hint = Text("YAML writes key: value", zh: "YAML 的写法是 key: value")
-      }
-      return SyntaxFault(
-        at: position,
-        Text("this is not YAML: \(detail)", zh: "不是合法的 YAML:\(detail)"),
-        hint: hint
-      )
-    case .reader(let problem, let offset, _, _):
-      let detail = SourceText.printable(problem)
-      return SyntaxFault(
-        at: text.position(of: offset ?? 0),
-        Text("this is not YAML: \(detail)", zh: "不是合法的 YAML:\(detail)")
-      )
-    case .duplicatedKeysInMapping(let duplicates, let context):
-      let key = SourceText.printable(duplicates.first ?? "")
-      let first = Self.position(context.mark)
-      return SyntaxFault(
-        at: first,
-        Text("the key \"\(key)\" is there twice", zh: "键 \"\(key)\" 重复")
-      )
-    default:
-      return SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
+    private static func position(_ mark: Mark?) -> SourcePosition {
+        SourcePosition(line: max(1, mark?.line ?? 1), column: max(1, mark?.column ?? 1))
     }
-  }
+
+    private static func value(of scalar: Node.Scalar) -> ConfigurationNode.Value {
+        guard scalar.style == .plain else { return .string(scalar.string) }
+        let string = scalar.string
+        switch string {
+        case "", "~", "null", "Null", "NULL": return .null
+        case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .boolean(true)
+        case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .boolean(false)
+        default: break
+        }
+        if let integer = integer(string) { return .integer(integer) }
+        if isFloat(string), let number = Double(string) { return .number(number) }
+        return .string(string)
+    }
+
+    private static func integer(_ string: String) -> Int64? {
+        var digits = Substring(string)
+        let isNegative = digits.first == "-"
+        if isNegative || digits.first == "+" { digits.removeFirst() }
+        guard let first = digits.utf8.first, (48...57).contains(first) else { return nil }
+        var radix = 10
+        if digits.hasPrefix("0x") {
+            radix = 16
+        } else if digits.hasPrefix("0o") {
+            radix = 8
+        } else if digits.hasPrefix("0b") {
+            radix = 2
+        }
+        if radix != 10 { digits.removeFirst(2) }
+        let plain = digits.filter { $0 != "_" }
+        guard let first = plain.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "-")
+        else { return nil }
+        return Int64((isNegative ? "-" : "") + plain, radix: radix)
+    }
+
+    private static func isFloat(_ string: String) -> Bool {
+        var hasDigit = false
+        for byte in string.utf8 {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): hasDigit = true
+            case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "e"),
+                UInt8(ascii: "E"):
+                continue
+            default: return false
+            }
+        }
+        return hasDigit
+    }
+
+    private static func fault(_ error: YamlError, _ text: SourceText) -> SyntaxFault {
+        switch error {
+        case .scanner(let context, let problem, let mark, _),
+            .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            var detail = SourceText.printable(problem)
+            if let context, !context.text.isEmpty {
+                detail += " " + SourceText.printable(context.text)
+            }
+            let position = Self.position(mark)
+            let line = text.line(position.line)
+            let offset = text.offset(of: position)
+            var hint: Text?
+            if line.hasPrefix("\t") || (offset < text.bytes.count && text.bytes[offset] == 9) {
+                hint = Text("YAML indents with spaces, not with tabs", zh: "YAML 用空格缩进,不能用制表符")
+            } else if line.contains("=") && !line.contains(":") {
+                hint = Text("YAML writes key: value", zh: "YAML 的写法是 key: value")
+            }
+            return SyntaxFault(
+                at: position,
+                Text("this is not YAML: \(detail)", zh: "不是合法的 YAML:\(detail)"),
+                hint: hint
+            )
+        case .reader(let problem, let offset, _, _):
+            let detail = SourceText.printable(problem)
+            return SyntaxFault(
+                at: text.position(of: offset ?? 0),
+                Text("this is not YAML: \(detail)", zh: "不是合法的 YAML:\(detail)")
+            )
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            let key = SourceText.printable(duplicates.first ?? "")
+            let first = Self.position(context.mark)
+            return SyntaxFault(
+                at: first,
+                Text("the key \"\(key)\" is there twice", zh: "键 \"\(key)\" 重复")
+            )
+        default:
+            return SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
+        }
+    }
 }

@@ -3,9 +3,9 @@
 
 /// How much is written to the log, least first.
 package enum LogLevel: String, Sendable, Hashable, CaseIterable {
-  case error
-  case warn
-  case info
-  case debug
-  case trace
+    case error
+    case warn
+    case info
+    case debug
+    case trace
 }
