@@ -97,3 +97,10 @@ enum ControlLine {
         try JSONDecoder().decode(type, from: Data(line))
     }
 }
+
+extension ServerStatus {
+    /// The status as one JSON object on one line.
+    package func json() throws -> String {
+        String(decoding: try ControlLine.encode(self).dropLast(), as: UTF8.self)
+    }
+}

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+import AditCore
+import AditTunnel
 import GRDB
 
 /// What `adit server init` settles once and every later start uses.
@@ -14,6 +16,14 @@ package struct ServerSettings: Sendable, Hashable {
     package init(domain: String? = nil, publicHost: String? = nil) {
         self.domain = domain
         self.publicHost = publicHost
+    }
+
+    /// The domain in the spelling that is stored; nil for text that is no domain for names.
+    package static func domain(reading text: String) -> String? {
+        guard !text.contains(":"), !text.contains("*"), IPAddress(text) == nil, let host = HostName(text) else {
+            return nil
+        }
+        return host.text
     }
 }
 
