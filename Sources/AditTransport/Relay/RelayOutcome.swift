@@ -45,4 +45,12 @@ package struct RelayOutcome: Sendable, Equatable {
     package var endedBy: Side?
     /// Why the relay ended.
     package var end: End
+
+    /// Makes an outcome from its parts.
+    package init(bytesFromFirst: Int64, bytesFromSecond: Int64, endedBy: Side?, end: End) {
+        self.bytesFromFirst = bytesFromFirst
+        self.bytesFromSecond = bytesFromSecond
+        self.endedBy = endedBy
+        self.end = end
+    }
 }

@@ -19,17 +19,9 @@ extension YamuxSession {
         precondition(count > 0 && count <= payloadRemaining, "more payload than announced")
         lastActivity = max(lastActivity, now)
         payloadRemaining -= count
-        guard let id = payloadStreamID, let index = streams.index(forKey: id) else { return }
-        bufferedBytes += count
-        streams.values[index].bufferedBytes += UInt32(count)
-        if bufferedBytes > configuration.maximumBufferedBytes {
-            sendReset(id, at: now)
-            emit(.streamReset(id, .limit))
-            return
-        }
-        guard payloadRemaining == 0 else { return }
+        guard payloadRemaining == 0, let id = payloadStreamID else { return }
         payloadStreamID = nil
-        if streams.values[index].endsAfterPayload { endRemote(id, at: now) }
+        if let stream = streams[id], stream.endsAfterPayload { endRemote(id, at: now) }
     }
 
     private mutating func receivePing(_ header: YamuxHeader, at now: Instant) {
@@ -160,11 +152,19 @@ extension YamuxSession {
             return
         }
         streams.values[index].receiveWindow -= header.length
-        if streams.values[index].isDetached {
+        guard !streams.values[index].isDetached else {
             sendReset(id, at: now)
-        } else {
-            payloadStreamID = id
+            return
         }
+        guard bufferedBytes + Int(header.length) <= configuration.maximumBufferedBytes else {
+            sendReset(id, at: now)
+            emit(.streamReset(id, .limit))
+            return
+        }
+        // The whole payload counts from its header on, so that no credit is granted for bytes under way.
+        bufferedBytes += Int(header.length)
+        streams.values[index].bufferedBytes += header.length
+        payloadStreamID = id
     }
 
     /// The peer's direction of a stream is complete.

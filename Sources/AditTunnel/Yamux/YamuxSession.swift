@@ -71,7 +71,7 @@ package struct YamuxSession: Sendable {
     package internal(set) var payloadRemaining = 0
     /// The stream that the arriving payload belongs to; nil when it is to be thrown away.
     package internal(set) var payloadStreamID: UInt32?
-    /// How many bytes were received and not yet consumed, of all streams.
+    /// How many bytes were received or announced and not yet consumed, of all streams.
     package internal(set) var bufferedBytes = 0
 
     var streams: [UInt32: YamuxStreamState] = [:]

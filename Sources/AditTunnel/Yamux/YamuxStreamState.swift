@@ -23,7 +23,7 @@ struct YamuxStreamState: Sendable {
     var receiveWindow: UInt32 = YamuxConfiguration.initialWindow
     /// The receive window that this end means to keep up.
     var windowLimit: UInt32
-    /// Bytes received and not yet consumed.
+    /// Bytes received or announced and not yet consumed.
     var bufferedBytes: UInt32 = 0
     /// When the last credit was granted, from which the speed of the reader is judged.
     var lastGrant: Instant

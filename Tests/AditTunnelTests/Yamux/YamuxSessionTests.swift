@@ -203,8 +203,9 @@ import Testing
         for id in stride(from: UInt32(1), to: 40, by: 2) {
             server.receive(.windowUpdate, .open, streamID: id)
             server.handle(.accept(id))
-            server.receive(.data, streamID: id, length: 256 * 1024)
-            for case .streamReset(let id, .limit) in server.handle(.payload(256 * 1024)) { reset.append(id) }
+            let outputs = server.receive(.data, streamID: id, length: 256 * 1024)
+            for case .streamReset(let id, .limit) in outputs { reset.append(id) }
+            server.handle(.payload(256 * 1024))
             #expect(server.session.bufferedBytes <= 1024 * 1024)
         }
         #expect(reset.count == 16)
