@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditConfig
+import AditCore
 
 /// What the fuzzer and the replay of its corpus feed to the readers of this room.
 enum ConfigurationDecoders {
