@@ -17,23 +17,20 @@ enum ConfigurationDecoders {
     /// Reads the bytes as every kind of file; a fault has to be one that can be shown.
     static func read(_ bytes: [UInt8], _ name: String) {
         let environment = ["HOME": "/home/somebody", "PORT": "7000"]
-        let readers: [() throws(ConfigurationFaults) -> Void] = [
-            { () throws(ConfigurationFaults) in _ = try ConfigurationFile.loadServer(bytes: bytes, fileName: name) },
-            { () throws(ConfigurationFaults) in _ = try ConfigurationFile.loadClient(bytes: bytes, fileName: name) },
-            { () throws(ConfigurationFaults) in
-                _ = try ConfigurationFile.loadFRPServer(bytes: bytes, fileName: name, environment: environment)
-            },
-            { () throws(ConfigurationFaults) in
-                _ = try ConfigurationFile.loadFRPClient(bytes: bytes, fileName: name, environment: environment)
-            },
-        ]
-        for reader in readers {
-            do throws(ConfigurationFaults) {
-                try reader()
-            } catch {
-                precondition(error.faults.allSatisfy { !$0.what.english.isEmpty && !$0.what.chinese.isEmpty })
-                precondition(!error.error.why.isEmpty || !error.error.what.english.isEmpty, "a fault can be shown")
-            }
+        check { _ = try ConfigurationFile.loadServer(bytes: bytes, fileName: name) }
+        check { _ = try ConfigurationFile.loadClient(bytes: bytes, fileName: name) }
+        check { _ = try ConfigurationFile.loadFRPServer(bytes: bytes, fileName: name, environment: environment) }
+        check { _ = try ConfigurationFile.loadFRPClient(bytes: bytes, fileName: name, environment: environment) }
+    }
+
+    private static func check(_ reader: () throws -> Void) {
+        do {
+            try reader()
+        } catch let faults as ConfigurationFaults {
+            precondition(faults.faults.allSatisfy { !$0.what.english.isEmpty && !$0.what.chinese.isEmpty })
+            precondition(!faults.error.what.english.isEmpty, "a fault can be shown")
+        } catch {
+            preconditionFailure("another error than a fault: \(error)")
         }
     }
 }
