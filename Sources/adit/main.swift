@@ -1,4 +1,6 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-print("adit")
+import Glibc
+
+exit(await AditCommand.execute(CommandLineRewrite.arguments(of: CommandLine.arguments)))

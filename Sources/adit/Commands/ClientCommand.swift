@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditConfig
+import AditCore
+import ArgumentParser
+
+/// `adit client -c FILE`
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "Many tunnels from a file (TOML, YAML or JSON).",
+        discussion: "SIGHUP reads the file again; tunnels that did not change are not touched."
+    )
+
+    @Option(name: [.customShort("c"), .long], help: ArgumentHelp("The file with the tunnels.", valueName: "file"))
+    var config: String
+
+    @OptionGroup var session: SessionOptions
+
+    func run() async throws {
+        let file = try ClientFile(path: config)
+        var session = session
+        if session.server == nil, let server = file.configuration.server { session.server = server.description }
+        if session.token == nil { session.token = file.configuration.token }
+        if session.fingerprint == nil { session.fingerprint = file.configuration.fingerprint }
+        let path = config
+        try await TunnelRun(orders: file.orders, session: session) { try ClientFile(path: path).orders }.run()
+    }
+}
+
+/// A device's file, read and turned into orders.
+struct ClientFile {
+    let configuration: ClientConfiguration
+    let warnings: [ConfigurationFault]
+    let orders: [TunnelOrder]
+
+    /// Reads the file.
+    ///
+    /// - Throws: `ConfigurationFaults` with every fault, or an `AditError` for a file that cannot be read.
+    init(path: String) throws {
+        try self.init(bytes: TextFile.bytes(at: path), fileName: path)
+    }
+
+    /// Reads the bytes of a file.
+    init(bytes: [UInt8], fileName: String) throws {
+        let loaded = try ConfigurationFile.loadClient(bytes: bytes, fileName: fileName)
+        configuration = loaded.configuration
+        warnings = loaded.warnings
+        var orders: [TunnelOrder] = []
+        for tunnel in configuration.tunnels {
+            let order = try Self.order(tunnel, fileName: fileName)
+            guard !orders.contains(where: { $0.name == order.name }) else {
+                throw AditError(
+                    .configuration,
+                    Text(
+                        "\(fileName):\(tunnel.position): two tunnels are called \(order.name)",
+                        zh: "\(fileName):\(tunnel.position)：有两个隧道都叫 \(order.name)"
+                    ),
+                    fix: Text("give one of them another name", zh: "为其中一个改名")
+                )
+            }
+            orders.append(order)
+        }
+        guard !orders.isEmpty else {
+            throw AditError(
+                .configuration,
+                Text("\(fileName) has no tunnels", zh: "\(fileName) 中没有隧道"),
+                fix: "[[tunnels]]  kind = \"http\"  target = \"3000\""
+            )
+        }
+        self.orders = orders
+    }
+
+    private static func order(_ tunnel: TunnelConfiguration, fileName: String) throws(AditError) -> TunnelOrder {
+        do throws(AditError) {
+            return try order(tunnel)
+        } catch {
+            var placed = error
+            placed.why.insert(Text(verbatim: "\(fileName):\(tunnel.position)"), at: 0)
+            if error.code == .usage { placed.code = .configuration }
+            throw placed
+        }
+    }
+
+    private static func order(_ tunnel: TunnelConfiguration) throws(AditError) -> TunnelOrder {
+        let isHTTP = tunnel.kind == .http
+        let target = try TunnelTarget(parsing: tunnel.target, scheme: isHTTP ? .http : .tcp)
+        var order = TunnelOrder(kind: isHTTP ? .http : .tcp, target: target, name: tunnel.name)
+        if isHTTP { order.publicName = tunnel.name }
+        order.domains = tunnel.domains
+        order.port = tunnel.port
+        order.auth = tunnel.auth
+        order.allow = tunnel.allow
+        order.expiresIn = tunnel.expires
+        order.isPublic = tunnel.isPublic
+        order.requestHeaders = tunnel.requestHeaders
+        switch tunnel.hostHeader {
+        case nil, "auto": order.hostHeader = .automatic
+        case "keep": order.hostHeader = .keep
+        case let value?: order.hostHeader = .value(value)
+        }
+        guard !isHTTP, var gate = TargetRules.riskyPortGate(target, isPublic: tunnel.isPublic, allow: tunnel.allow)
+        else { return order }
+        gate.why = []
+        gate.fix = Text(
+            "add  allow = [\"203.0.113.0/24\"]  or  public = true  to this tunnel",
+            zh: "为该隧道添加  allow = [\"203.0.113.0/24\"]  或  public = true"
+        )
+        throw gate
+    }
+}
+
+/// Reading files that a person named.
+enum TextFile {
+    /// The bytes of a file of at most 4 MiB, or of standard input when the path is `-`.
+    static func bytes(at path: String) throws(AditError) -> [UInt8] {
+        do {
+            let bytes = try SmallFile.bytes(at: path == "-" ? "/dev/stdin" : path, limit: 4 << 20)
+            return bytes
+        } catch {
+            throw AditError(
+                .configuration,
+                Text("cannot read \(path)", zh: "无法读取 \(path)"),
+                why: [Text(verbatim: error.reason)]
+            )
+        }
+    }
+}

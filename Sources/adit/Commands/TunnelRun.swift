@@ -1,0 +1,137 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+import AditTransport
+import ArgumentParser
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Opens tunnels and shows what happens until a signal, or until a person has to mend something.
+struct TunnelRun: Sendable {
+    /// What wakes the loop.
+    private enum Wake: Sendable {
+        case event(DeviceEvent)
+        case signal(CommandSignal)
+        case tick
+    }
+
+    let orders: [TunnelOrder]
+    let session: SessionOptions
+    /// Reads the tunnels again at SIGHUP; nil where SIGHUP means to stop.
+    var reload: (@Sendable () throws -> [TunnelOrder])?
+
+    init(
+        orders: [TunnelOrder],
+        session: SessionOptions,
+        reload: (@Sendable () throws -> [TunnelOrder])? = nil
+    ) {
+        self.orders = orders
+        self.session = session
+        self.reload = reload
+    }
+
+    /// Runs until the end; a signal is a good end.
+    ///
+    /// - Throws: `ExitCode` 1 after an error that was shown, 3 when `--once` did not reach the server.
+    func run() async throws {
+        let mode = try session.mode()
+        let home = try ProcessFacts.home()
+        try home.prepare()
+        let choice = try session.choice(home: home)
+        try await run(mode: mode, home: home, choice: choice)
+    }
+
+    /// Runs with a server that was chosen already.
+    func run(mode: ScreenMode, home: DeviceHome, choice: ServerChoice) async throws {
+        let (wakes, continuation) = AsyncStream.makeStream(of: Wake.self, bufferingPolicy: .bufferingNewest(4096))
+        let signals = CommandSignal.watch { continuation.yield(.signal($0)) }
+        defer { signals.cancel() }
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) {
+            continuation.yield(.event($0))
+        }
+        let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
+        runtime.start(
+            DeviceSession(
+                configuration: configuration(choice),
+                eventLoop: loop,
+                delegate: runtime,
+                logger: CommandLog.silent
+            )
+        )
+        let ticker = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+            continuation.yield(.tick)
+        }
+        let exit = await show(wakes, mode: mode, runtime: runtime)
+        ticker.cancel()
+        await status.close()
+        await withDeadline(.seconds(2), on: loop) { await runtime.stop() }
+        if let exit { throw exit }
+    }
+
+    private func configuration(_ choice: ServerChoice) -> DeviceSessionConfiguration {
+        var configuration = DeviceSessionConfiguration(
+            server: choice.server,
+            credentials: choice.credentials,
+            serverTrust: choice.trust
+        )
+        configuration.hostname = ProcessFacts.hostName()
+        configuration.deviceName = configuration.hostname
+        configuration.version = VersionCommand.version
+        return configuration
+    }
+
+    /// Shows events until the end; the exit code that the end deserves, nil for a good one.
+    private func show(_ wakes: AsyncStream<Wake>, mode: ScreenMode, runtime: DeviceRuntime) async -> ExitCode? {
+        var screen = Screen(style: ProcessFacts.style(), mode: mode, orders: orders)
+        for await wake in wakes {
+            switch wake {
+            case .tick: screen.tick()
+            case .signal(.hangUp):
+                guard let reload else {
+                    screen.show(.ended(nil))
+                    return nil
+                }
+                reloadTunnels(reload, runtime, &screen)
+            case .signal(.stop):
+                screen.show(.ended(nil))
+                return nil
+            case .event(let event):
+                screen.show(event)
+                if case .ended(let error) = event { return error == nil ? nil : .failure }
+                if session.once, case .waiting = event { return ExitCode(3) }
+            }
+        }
+        return nil
+    }
+
+    private func reloadTunnels(
+        _ reload: () throws -> [TunnelOrder],
+        _ runtime: DeviceRuntime,
+        _ screen: inout Screen
+    ) {
+        do {
+            let orders = try reload()
+            screen.replaceOrders(orders)
+            runtime.replaceTunnels(with: orders)
+        } catch {
+            // The tunnels that run are worth more than a file with a mistake in it.
+            CommandFailure.show(error)
+        }
+    }
+}
+
+/// Runs work, and stops waiting for it after a while: a goodbye must not keep the person.
+func withDeadline(_ limit: TimeAmount, on loop: any EventLoop, _ work: @escaping @Sendable () async -> Void) async {
+    let done = loop.makePromise(of: Void.self)
+    let timer = loop.scheduleTask(in: limit) { done.succeed() }
+    Task {
+        await work()
+        done.succeed()
+    }
+    try? await done.futureResult.get()
+    timer.cancel()
+}

@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+
+/// What `adit status` shows.
+enum StatusWords {
+    /// The joined servers, then each process with its tunnels.
+    static func lines(
+        _ servers: [JoinedServer],
+        _ processes: [DeviceStatus],
+        now: Int64,
+        _ style: ScreenStyle
+    ) -> [String] {
+        var lines: [String] = []
+        func add(_ text: Text) { lines.append(style.spell(text.in(style.language))) }
+        if servers.isEmpty {
+            add(
+                Text(
+                    "not joined to a server        adit join INVITE",
+                    zh: "尚未加入服务器        adit join 邀请"
+                )
+            )
+        }
+        for (index, server) in servers.enumerated() {
+            let name = Foreign.clean(server.deviceName, limit: 80)
+            let mark = index == 0 && servers.count > 1 ? Text("   (default)", zh: "   （默认）") : ""
+            let since = age(server.joinedAt, now)
+            add(
+                Text(
+                    "joined  \(server.shownPlace)   as \"\(name)\", \(since) ago\(mark.english)",
+                    zh: "已加入  \(server.shownPlace)   名称 “\(name)”，\(since)前\(mark.chinese)"
+                )
+            )
+        }
+        if processes.isEmpty {
+            add(Text("nothing runs        adit http 3000", zh: "没有运行中的隧道        adit http 3000"))
+        }
+        for process in processes {
+            lines.append("")
+            lines.append(style.spell(head(process, now).in(style.language)))
+            let widest = process.tunnels.map { Figures.width($0.addresses.first ?? "-") }.max() ?? 0
+            for tunnel in process.tunnels { lines += row(tunnel, min(widest, 60), style) }
+        }
+        return lines
+    }
+
+    private static func head(_ process: DeviceStatus, _ now: Int64) -> Text {
+        let runs = age(process.startedAt, now)
+        let trip = process.roundTripMs.map { ", \($0) ms" } ?? ""
+        let server = Foreign.clean(process.server)
+        if process.isConnected, let since = process.connectedAt {
+            let connected = age(since, now)
+            return Text(
+                "✓ pid \(process.pid)   \(server)   connected for \(connected)\(trip)   runs for \(runs)",
+                zh: "✓ 进程 \(process.pid)   \(server)   已连接 \(connected)\(trip)   已运行 \(runs)"
+            )
+        }
+        let why = process.problem.map { "   " + Foreign.clean($0, limit: 200) } ?? ""
+        return Text(
+            "✗ pid \(process.pid)   \(server)   not connected   runs for \(runs)\(why)",
+            zh: "✗ 进程 \(process.pid)   \(server)   未连接   已运行 \(runs)\(why)"
+        )
+    }
+
+    private static func row(_ tunnel: DeviceStatus.Tunnel, _ width: Int, _ style: ScreenStyle) -> [String] {
+        let sign = tunnel.state == .open ? "✓" : tunnel.state == .held || tunnel.state == .waiting ? "!" : "✗"
+        let address = Foreign.clean(tunnel.addresses.first ?? "-")
+        let visitors = Text(
+            "\(tunnel.visitorsTotal) visits, \(tunnel.visitorsNow) now",
+            zh: "\(tunnel.visitorsTotal) 次访问，当前 \(tunnel.visitorsNow)"
+        )
+        let bytes = "↓ \(Figures.bytes(tunnel.bytesIn)) ↑ \(Figures.bytes(tunnel.bytesOut))"
+        let text =
+            "  \(sign) \(Figures.padded(address, width))  →  \(Foreign.clean(tunnel.target))   "
+            + "\(stateWord(tunnel.state).in(style.language))   \(visitors.in(style.language))   \(bytes)"
+        guard let problem = tunnel.problem else { return [style.spell(text)] }
+        return [style.spell(text), style.spell("      " + Foreign.clean(problem, limit: 300))]
+    }
+
+    private static func stateWord(_ state: DeviceStatus.Tunnel.State) -> Text {
+        switch state {
+        case .open: Text("open", zh: "开放")
+        case .held: Text("held", zh: "保留")
+        case .waiting: Text("waiting", zh: "等待")
+        case .refused: Text("refused", zh: "被拒绝")
+        case .closed: Text("closed", zh: "已关闭")
+        }
+    }
+
+    private static func age(_ since: Int64, _ now: Int64) -> String {
+        Figures.duration(.seconds(max(0, now - since)))
+    }
+}
