@@ -48,11 +48,12 @@ package enum Relay {
         return firstLeg.result.and(secondLeg.result).map { outcome($0, $1) }
     }
 
-    /// Adds a leg to its channel; in a channel that is closed the leg is over at once.
+    /// Adds a leg to its channel, which need not be active yet; in a channel that is closed the leg is over at once.
     private static func install(_ leg: RelayHandler, in channel: any Channel) {
-        guard channel.isActive, (try? channel.pipeline.syncOperations.addHandler(leg)) != nil else {
+        do {
+            try channel.pipeline.syncOperations.addHandler(leg)
+        } catch {
             leg.endUnstarted()
-            return
         }
     }
 

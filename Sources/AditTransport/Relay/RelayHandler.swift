@@ -118,7 +118,11 @@ final class RelayHandler: ChannelDuplexHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        complete(.reset, at: context.eventLoop.now)
+        if !isOver {
+            // The channel had already been closed when the leg was added, or somebody took the leg out.
+            outlet?.putAbort(.otherLeg)
+            complete(.reset, at: context.eventLoop.now)
+        }
         self.context = nil
     }
 
