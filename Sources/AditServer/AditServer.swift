@@ -22,7 +22,7 @@ package final class AditServer: Sendable {
         /// The key by which it is known.
         package var identity: ServerIdentity
         /// Where Unix time comes from.
-        package var wallClock = WallClock.system
+        package var unixClock = UnixClock.system
         /// Where the time of timers comes from.
         package var clock = Clock.monotonic
         /// Where names and run ids come from.
@@ -88,15 +88,15 @@ package final class AditServer: Sendable {
         self.group = group
         loop = group.next()
         stoppedPromise = loop.makePromise()
-        since = parts.wallClock.now()
-        let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.wallClock)
+        since = parts.unixClock.now()
+        let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.unixClock)
         let listeners = TunnelListeners(log: parts.log) { Self.makeFrontEnd($0, setup, parts) }
         policy = ServerPolicy(
             setup: setup,
             store: parts.store,
             table: table,
             listeners: listeners,
-            wallClock: parts.wallClock,
+            unixClock: parts.unixClock,
             clock: parts.clock,
             log: parts.log
         )

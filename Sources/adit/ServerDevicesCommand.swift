@@ -32,7 +32,7 @@ struct ServerDevicesListCommand: AsyncParsableCommand {
         defer { store.close() }
         let devices = try store.devices()
         let style = ProcessFacts.style()
-        let now = WallClock.system.now()
+        let now = UnixClock.system.now()
         let width = devices.map { Figures.width(Foreign.clean($0.name)) }.max() ?? 0
         for device in devices {
             let name = Foreign.clean(device.name)
@@ -74,7 +74,7 @@ struct ServerDevicesRemoveCommand: AsyncParsableCommand {
         guard state.isInitialised else { throw ServerDevices.nobody(state) }
         let store = try Store(path: state.databaseFile)
         defer { store.close() }
-        guard let device = try store.removeDevice(named: name, at: WallClock.system.now()) else {
+        guard let device = try store.removeDevice(named: name, at: UnixClock.system.now()) else {
             let shown = Foreign.clean(name, limit: 80)
             throw AditError(
                 .usage,

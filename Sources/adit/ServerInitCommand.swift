@@ -29,7 +29,7 @@ struct ServerInitCommand: AsyncParsableCommand {
         let state = place.folder(file)
         let domain = try Self.checked(domain)
         try state.prepare()
-        let identity = try ServerIdentity.loadOrMake(in: state, at: WallClock.system.now())
+        let identity = try ServerIdentity.loadOrMake(in: state, at: UnixClock.system.now())
         let outward = await MachineAddress.outward()
         let publicHost = host?.lowercased() ?? domain ?? outward?.description ?? "localhost"
         let store = try Store(path: state.databaseFile)

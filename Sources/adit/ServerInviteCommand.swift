@@ -84,7 +84,7 @@ struct Invitation {
         label: String = ""
     ) async throws -> Invitation {
         try state.prepare()
-        let now = WallClock.system.now()
+        let now = UnixClock.system.now()
         let identity = try ServerIdentity.loadOrMake(in: state, at: now)
         let store = try Store(path: state.databaseFile)
         defer { store.close() }

@@ -24,7 +24,7 @@ struct ServerStatusCommand: AsyncParsableCommand {
         }
         if json { return StandardStream.line(try status.json()) }
         let style = ProcessFacts.style()
-        for line in Self.lines(status, style, now: WallClock.system.now()) { StandardStream.line(line) }
+        for line in Self.lines(status, style, now: UnixClock.system.now()) { StandardStream.line(line) }
     }
 
     static func lines(_ status: ServerStatus, _ style: ScreenStyle, now: UnixTime) -> [String] {

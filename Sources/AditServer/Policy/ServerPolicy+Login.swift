@@ -43,7 +43,7 @@ extension ServerPolicy {
         } else {
             credential = .none
         }
-        let now = wallClock.now()
+        let now = unixClock.now()
         let admission = store.admit(
             key: device.key.hexadecimal,
             wantedName: Self.deviceName(device.name),

@@ -133,7 +133,7 @@ extension ServerPolicy {
     }
 
     private func leaseNames(of tunnel: OpenTunnel, isWanted: Bool, on loop: any EventLoop) -> EventLoopFuture<Void> {
-        let now = wallClock.now()
+        let now = unixClock.now()
         guard case .device(let key, let deviceName) = tunnel.session.identity else {
             // An frp client leaves no lease, but it must not take a name from a device that is away.
             let holders = tunnel.hosts.map { store.holder(ofName: $0.leaseName, at: now, on: loop) }
@@ -270,7 +270,7 @@ extension ServerPolicy {
         guard case .device(let key, let deviceName) = tunnel.session.identity else {
             return loop.makeSucceededVoidFuture()
         }
-        let now = wallClock.now()
+        let now = unixClock.now()
         let kept = store.keepPort(
             tunnel.port,
             device: key.hexadecimal,

@@ -21,7 +21,7 @@ package final class ServerPolicy: ServerSessionPolicy {
     let store: Store
     let table: TunnelTable
     let listeners: TunnelListeners
-    let wallClock: WallClock
+    let unixClock: UnixClock
     let clock: Clock
     let log: Logger
     let changeable: NIOLockedValueBox<Changeable>
@@ -31,14 +31,14 @@ package final class ServerPolicy: ServerSessionPolicy {
         store: Store,
         table: TunnelTable,
         listeners: TunnelListeners,
-        wallClock: WallClock,
+        unixClock: UnixClock,
         clock: Clock,
         log: Logger
     ) {
         self.store = store
         self.table = table
         self.listeners = listeners
-        self.wallClock = wallClock
+        self.unixClock = unixClock
         self.clock = clock
         self.log = log
         changeable = NIOLockedValueBox(Changeable(setup: setup))
@@ -70,7 +70,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         for tunnel in tunnels { tunnel.close() }
         noteUse(of: tunnels, on: session.eventLoop)
         if case .device(let key, _) = session.identity {
-            let seen = store.noteSeen(key: key.hexadecimal, at: wallClock.now(), on: session.eventLoop)
+            let seen = store.noteSeen(key: key.hexadecimal, at: unixClock.now(), on: session.eventLoop)
             reportFailure(of: seen)
         }
         log.info(
@@ -90,7 +90,7 @@ package final class ServerPolicy: ServerSessionPolicy {
                 guard case .device(let key, _) = session.identity else { continue }
                 let record = members[key.hexadecimal]
                 if let record, record.removed == nil { continue }
-                let now = self.wallClock.now()
+                let now = self.unixClock.now()
                 if let error = Refusal.invite(.removed(at: record?.removed ?? now), now: now) {
                     session.close(.removed(error))
                     ended += 1
@@ -109,7 +109,7 @@ package final class ServerPolicy: ServerSessionPolicy {
 
     /// Renews the leases in use and forgets those that ran out.
     func maintain(on loop: any EventLoop) -> EventLoopFuture<Void> {
-        let now = wallClock.now()
+        let now = unixClock.now()
         return store.noteUsed(names: table.namesInUse, ports: table.portsInUse, at: now, on: loop)
             .flatMap { self.store.purgeLeases(at: now, on: loop) }
             .flatMap { self.loadLeases(on: loop) }
@@ -119,7 +119,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         let names = tunnels.flatMap { $0.hosts.map(\.leaseName) }
         let ports = tunnels.map(\.port).filter { $0 != 0 }
         guard !names.isEmpty || !ports.isEmpty else { return }
-        reportFailure(of: store.noteUsed(names: names, ports: ports, at: wallClock.now(), on: loop))
+        reportFailure(of: store.noteUsed(names: names, ports: ports, at: unixClock.now(), on: loop))
     }
 
     func reportFailure(of work: EventLoopFuture<Void>) {

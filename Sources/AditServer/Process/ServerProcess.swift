@@ -51,7 +51,7 @@ package struct ServerProcess: Sendable {
         try state?.prepare()
         let lock = try state.map { state throws(AditError) in try StateLock(state) }
         defer { withExtendedLifetime(lock) {} }
-        let now = WallClock.system.now()
+        let now = UnixClock.system.now()
         let store = try state.map { try Store(path: $0.databaseFile) } ?? Store.inMemory()
         defer { store.close() }
         state?.closeDatabaseFiles()

@@ -33,10 +33,10 @@ package final class TunnelTable: Sendable {
     }
 
     let box: NIOLockedValueBox<State>
-    private let clock: WallClock
+    private let clock: UnixClock
     private let visitorLimit: Int
 
-    init(_ setup: ServerSetup, seed: UInt64, clock: WallClock) {
+    init(_ setup: ServerSetup, seed: UInt64, clock: UnixClock) {
         self.clock = clock
         visitorLimit = setup.maximumVisitorsPerTunnel
         box = NIOLockedValueBox(
