@@ -72,8 +72,7 @@ final class HTTPBackendConnection: ChannelInboundHandler {
     func handle(_ command: HTTPBackendCommand) {
         guard let context, state != .closed else { return }
         switch command {
-        case .start(let bytes, let head, let isChunked, let mayUpgrade):
-            start(bytes, head, isChunked: isChunked, mayUpgrade: mayUpgrade)
+        case .start(let bytes, let head, let request): start(bytes, head, request)
         case .body(let bytes): write(bytes)
         case .end(let trailers): endRequest(trailers)
         case .flush: flush()
@@ -95,19 +94,20 @@ final class HTTPBackendConnection: ChannelInboundHandler {
         }
     }
 
-    private func start(_ bytes: ByteBuffer, _ head: HTTPRequestHead, isChunked: Bool, mayUpgrade: Bool) {
+    private func start(_ bytes: ByteBuffer, _ head: HTTPRequestHead, _ request: HTTPBackendRequest) {
         guard state == .idle, !isEndOfInput else {
             lose(.closed)
             return
         }
         state = .busy
-        self.isChunked = isChunked
-        self.mayUpgrade = mayUpgrade
-        isRequestComplete = false
+        isChunked = request.isChunked
+        mayUpgrade = request.mayUpgrade
+        isRequestComplete = request.isComplete
         isResponseStarted = false
         mayReuse = false
         decoding.expectResponse(to: head)
         outgoing = bytes
+        if isRequestComplete { flush() }
     }
 
     private func write(_ bytes: ByteBuffer) {

@@ -8,7 +8,7 @@ import NIOHTTP1
 /// What a visitor connection asks of its connection to the app.
 enum HTTPBackendCommand: Sendable {
     /// Sends a request's head, already written; `head` tells the parser what the response answers.
-    case start(ByteBuffer, head: HTTPRequestHead, isChunked: Bool, mayUpgrade: Bool)
+    case start(ByteBuffer, HTTPRequestHead, HTTPBackendRequest)
     case body(ByteBuffer)
     case end(HTTPHeaders?)
     case flush
@@ -17,6 +17,16 @@ enum HTTPBackendCommand: Sendable {
     /// The visitor has ended its direction of an upgraded connection.
     case endOutput
     case close
+}
+
+/// What the app's end has to know about a request.
+struct HTTPBackendRequest: Sendable {
+    /// Whether the body goes out in chunks.
+    var isChunked: Bool
+    /// Whether the head is the whole request, after which no `end` follows.
+    var isComplete: Bool
+    /// Whether the app may change the protocol.
+    var mayUpgrade: Bool
 }
 
 /// What a connection to the app tells its visitor connection.
@@ -68,7 +78,7 @@ final class HTTPBackendLink: Sendable {
         backend = NIOLoopBoundBox.makeEmptyBox(valueType: HTTPBackendConnection.self, eventLoop: channel.eventLoop)
     }
 
-    /// Puts the HTTP client on the channel; events may come before this returns. Called on the visitor's loop.
+    /// Puts the HTTP client on the channel, called on the visitor's loop; events may come before this returns.
     func begin(_ limits: HTTPLimits) {
         if isSameLoop {
             install(limits)

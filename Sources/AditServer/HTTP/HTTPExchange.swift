@@ -13,7 +13,7 @@ struct HTTPExchange {
     let wallTime: Int64
     /// The request's head as the app gets it, kept for a second try.
     let headBytes: ByteBuffer
-    /// The whole request has been passed to the app's end.
+    /// The whole request has been passed to the app's end; the parser's end of one without a body may still wait.
     var isRequestComplete = false
     /// The head has been passed to the app's end, so that the body may follow.
     var isSent = false

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
-import NIOConcurrencyHelpers
 import NIOCore
 import Synchronization
 
@@ -29,7 +28,7 @@ final class HTTPFrontEndState: Sendable {
     let limits: HTTPLimits
     let clock: HTTPWallClock
     let loopName: String?
-    private let replacement: NIOLockedValueBox<[UInt8]?>
+    private let replacement: Mutex<[UInt8]?>
     private let tables = Mutex(Tables())
     private let open = Atomic<Int>(0)
     private let accepted = Atomic<Int>(0)
@@ -47,14 +46,14 @@ final class HTTPFrontEndState: Sendable {
         self.limits = limits
         self.clock = clock
         self.loopName = loopName
-        replacement = NIOLockedValueBox(page)
+        replacement = Mutex(page)
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
 
     var unknownNamePage: [UInt8]? {
-        get { replacement.withLockedValue { $0 } }
-        set { replacement.withLockedValue { $0 = newValue } }
+        get { replacement.withLock { $0 } }
+        set { replacement.withLock { $0 = newValue } }
     }
 
     var counters: HTTPFrontEndCounters {

@@ -133,18 +133,15 @@ extension HTTPVisitorConnection {
         guard let exchange, let link = backend else { return }
         let request = exchange.request
         self.exchange?.isSent = true
+        self.exchange?.isRequestComplete = !request.hasBody
         arm(request.hasBody ? .requestBody : .responseHead, state.limits.responseHead)
-        link.send(
-            .start(
-                exchange.headBytes,
-                head: request.head,
-                isChunked: request.framing == .chunked,
-                mayUpgrade: request.upgrade != nil
-            )
+        let start = HTTPBackendRequest(
+            isChunked: request.framing == .chunked,
+            isComplete: !request.hasBody,
+            mayUpgrade: request.upgrade != nil
         )
-        guard backend === link else { return }
-        // On a second try the end of the request has been handled already.
-        if exchange.isRequestComplete { link.send(.end(nil)) }
+        link.send(.start(exchange.headBytes, request.head, start))
+        guard request.hasBody, backend === link else { return }
         pump()
         if backend === link { link.send(.flush) }
     }
