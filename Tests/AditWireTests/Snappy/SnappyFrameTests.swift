@@ -78,7 +78,9 @@ import Testing
         let piece = [UInt8](repeating: 0xEE, count: 1 << 16)
         for _ in 0..<255 { #expect(try decoder.decode(piece.span.bytes, into: &text) == piece.count) }
         #expect(try decoder.decode(piece.span.bytes, into: &text) == piece.count - 1)
-        #expect(throws: WireError.unknownType(0x7F)) { try decoder.decode([0x7F, 0, 0, 0].span.bytes, into: &text) }
+        #expect(throws: WireError.unknownType(0x7F)) {
+            try decoder.decode(([0x7F, 0, 0, 0] as [UInt8]).span.bytes, into: &text)
+        }
         #expect(text.isEmpty)
     }
 
