@@ -22,6 +22,11 @@ extension AditServer {
         parts.store.devices(on: loop).map { self.status(members: $0.filter { $0.removed == nil }) }
     }
 
+    /// Takes up what another process changed in the store: removed devices are sent away.
+    package func recheck() async throws {
+        _ = try await policy.recheck(on: loop).get()
+    }
+
     private func status(members: [DeviceRecord]) -> ServerStatus {
         let setup = policy.setup
         let sessions = table.sessions

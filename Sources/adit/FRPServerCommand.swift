@@ -65,7 +65,6 @@ struct FRPServerRunCommand: AsyncParsableCommand {
         if setup.allowsEmptyToken {
             log.warning("no token is set: whoever reaches port \(setup.sessionPort) may open tunnels")
         }
-        let source = self.source
         let process = ServerProcess(
             setup: setup,
             state: nil,

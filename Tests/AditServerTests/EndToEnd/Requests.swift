@@ -45,7 +45,7 @@ func get(_ test: TestServer, _ host: String) async throws -> String {
 /// The whole answer to one request for `/`.
 func get(_ port: UInt16, _ host: String) async throws -> String {
     let visitor = try await Visitor.connect(port)
-    try await visitor.send("GET / HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n")
+    try await visitor.send("GET / HTTP/1.1\r\nHost: \(host)\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
     return try await visitor.rest()
 }
 
