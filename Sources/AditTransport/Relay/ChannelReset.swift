@@ -20,8 +20,11 @@ package enum ChannelReset {
         if let socket = channel as? any SocketOptionProvider {
             _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         }
-        if let context = try? channel.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self) {
-            // From here the close goes straight to the socket, past TLS.
+        // From these handlers the close goes straight to the socket, past TLS and past the wait for writes.
+        let operations = channel.pipeline.syncOperations
+        if let context = try? operations.context(handlerType: OrderlyCloseHandler.self) {
+            context.close(promise: nil)
+        } else if let context = try? operations.context(handlerType: NIOSSLHandler.self) {
             context.close(promise: nil)
         } else {
             channel.close(promise: nil)

@@ -3,6 +3,7 @@
 
 import Glibc
 import NIOCore
+import NIOSSL
 
 /// Where one leg of a relay puts what it reads: the other leg, or the way to it on another event loop.
 protocol RelayOutlet: AnyObject {
@@ -94,7 +95,11 @@ final class RelayHandler: ChannelDuplexHandler {
         lastActivity = context.eventLoop.now
         scheduleIdleCheck()
         try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-        try? context.pipeline.syncOperations.handler(type: EarlyDataHandler.self).handOver()
+        let operations = context.pipeline.syncOperations
+        if let tls = try? operations.context(handlerType: NIOSSLHandler.self) {
+            try? operations.addHandler(OrderlyCloseHandler(), position: .before(tls.handler))
+        }
+        try? operations.handler(type: EarlyDataHandler.self).handOver()
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         resumeReading()
     }
@@ -120,6 +125,7 @@ final class RelayHandler: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         if !isOver {
             // The channel had already been closed when the leg was added, or somebody took the leg out.
+            note(.reset)
             outlet?.putAbort(.otherLeg)
             complete(.reset, at: context.eventLoop.now)
         }
@@ -162,7 +168,7 @@ final class RelayHandler: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if self.error == nil { self.error = error }
         // NIO closes a socket after an error by itself; handlers in between only report theirs.
-        context.close(promise: nil)
+        ChannelReset.close(context.channel)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

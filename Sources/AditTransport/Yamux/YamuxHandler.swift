@@ -21,6 +21,8 @@ package final class YamuxHandler: ChannelDuplexHandler {
     private static let copiedPayload = 2048
     /// How much may be handed to the connection before it is asked whether it takes more.
     private static let flushThreshold = 256 * 1024
+    /// How long a finished session waits for its last bytes to leave and for the peer to close.
+    private static let closePatience = TimeAmount.seconds(30)
 
     private let inboundStreamInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)?
     private var session: YamuxSession
@@ -113,7 +115,21 @@ package final class YamuxHandler: ChannelDuplexHandler {
             .writeBufferWaterMark,
             value: .init(low: Self.flushThreshold / 2, high: Self.flushThreshold)
         )
+        Self.limitUnsentBytes(of: context.channel)
         if context.channel.isActive { scheduleTimer() }
+    }
+
+    /// Keeps the kernel's queue of unsent bytes short, so that a ping or a short stream does not stand behind megabytes
+    /// of a long one; bytes in flight are not limited.
+    private static func limitUnsentBytes(of channel: any Channel) {
+        guard let socket = channel as? any SocketOptionProvider else { return }
+        #if os(Linux)
+        let notSentLowWater = NIOBSDSocket.Option(rawValue: 25)
+        #else
+        let notSentLowWater = NIOBSDSocket.Option(rawValue: 0x201)
+        #endif
+        // A connection that is not TCP does without.
+        _ = socket.unsafeSetSocketOption(level: .tcp, name: notSentLowWater, value: CInt(flushThreshold))
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
@@ -284,10 +300,9 @@ package final class YamuxHandler: ChannelDuplexHandler {
         case .roundTrip(let time): context?.fireUserInboundEventTriggered(YamuxEvent.roundTrip(time))
         case .peerGoingAway: context?.fireUserInboundEventTriggered(YamuxEvent.peerGoingAway)
         case .finished:
-            flushConnection()
             endSession(.goingAway)
             context?.fireUserInboundEventTriggered(YamuxEvent.finished)
-            context?.close(promise: nil)
+            closeInOrder()
         case .failed(let failure): failConnection(failure)
         }
     }
@@ -301,6 +316,22 @@ package final class YamuxHandler: ChannelDuplexHandler {
         case .peerUnresponsive, .repliesNotTaken: ChannelReset.close(context.channel)
         default: context.close(promise: nil)
         }
+    }
+
+    /// Ends the connection without a reset, which would destroy what the peer has not read: sends everything, then the
+    /// end of data, then waits for the peer's.
+    private func closeInOrder() {
+        guard let context else { return }
+        writeGathered()
+        unflushedBytes = 0
+        let channel = context.channel
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenSuccess { channel.close(mode: .output, promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+        let giveUp = context.eventLoop.assumeIsolated().scheduleTask(in: Self.closePatience) {
+            channel.close(promise: nil)
+        }
+        channel.closeFuture.whenComplete { _ in giveUp.cancel() }
     }
 
     private func acceptStream(_ id: UInt32) {

@@ -422,16 +422,3 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         }
     }
 }
-
-/// The options of a stream, set and read on the event loop without a future.
-struct YamuxStreamOptions: NIOSynchronousChannelOptions {
-    let channel: YamuxStreamChannel
-
-    func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
-        try channel.setOption0(option, value: value)
-    }
-
-    func getOption<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
-        try channel.getOption0(option)
-    }
-}

@@ -5,6 +5,7 @@ import AditTransport
 import AditTunnel
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 /// The ways from a visitor to a target that the relay tests take, all over loopback.
 enum RelayTopology: Sendable, CaseIterable {
@@ -18,6 +19,8 @@ enum RelayTopology: Sendable, CaseIterable {
     case yamuxOnTwoLoops
     /// The same with TLS below yamux.
     case yamuxOverTLS
+    /// visitor - relay - TLS connection - relay - target.
+    case tls
 }
 
 /// A chain of relays between a listening port and a target, and what becomes of each relay.
@@ -82,6 +85,23 @@ final class RelayChain: Sendable {
                     }
                 }
             }
+        case .tls:
+            let serverTLS = try TestTLS.serverContext()
+            let clientTLS = try TestTLS.clientContext()
+            let farListener = try await ServerBootstrap(group: far)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandlers(
+                            NIOSSLServerHandler(context: serverTLS),
+                            EarlyDataHandler()
+                        )
+                        connect(on: channel.eventLoop, to: target).whenSuccess { _ = Relay.join(channel, $0) }
+                    }
+                }
+                .bind(host: "127.0.0.1", port: 0).get()
+            channels = [farListener]
+            let port = farListener.localAddress?.port ?? 0
+            open = { connect(on: $0.eventLoop, to: port, tls: clientTLS) }
         }
         let acceptLoop = topology == .yamuxOnTwoLoops ? far : near
         let listener = try await ServerBootstrap(group: acceptLoop)
@@ -107,10 +127,18 @@ final class RelayChain: Sendable {
         )
     }
 
-    private static func connect(on loop: any EventLoop, to port: Int) -> EventLoopFuture<any Channel> {
+    private static func connect(
+        on loop: any EventLoop,
+        to port: Int,
+        tls: NIOSSLContext? = nil
+    ) -> EventLoopFuture<any Channel> {
         ClientBootstrap(group: loop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls {
+                        let handler = try NIOSSLClientHandler(context: tls, serverHostname: nil)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
                     try channel.pipeline.syncOperations.addHandler(EarlyDataHandler())
                 }
             }
