@@ -113,7 +113,7 @@ let package = Package(
         ),
         .testTarget(
             name: "AditCommandTests",
-            dependencies: ["AditCore", "AditConfig", "AditClient", "AditServer", "adit"]
+            dependencies: ["AditCore", "AditConfig", "AditClient", "AditServer", "adit", arguments]
         ),
         .testTarget(
             name: "AditEndToEndTests",
