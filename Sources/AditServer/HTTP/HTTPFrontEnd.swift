@@ -62,6 +62,8 @@ package struct HTTPFrontEnd: Sendable {
             do {
                 try channel.syncOptions?.setOption(.autoRead, value: false)
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                // Finds visitors who vanished while nothing is sent, as on a WebSocket; only sockets have it.
+                try? channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 1)
                 try channel.pipeline.syncOperations.addHandlers([decoding, connection])
             } catch {
                 connection.releaseWithoutPipeline()

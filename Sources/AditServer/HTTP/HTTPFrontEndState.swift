@@ -17,7 +17,7 @@ final class HTTPFrontEndState: Sendable {
         var connections: [ObjectIdentifier: Connection] = [:]
         var connectionsOfTunnel: [String: Int] = [:]
         /// Since when the app behind each of these tunnels does not answer.
-        var failing: [String: UnixTime] = [:]
+        var failing: [String: (id: UInt64, since: UnixTime)] = [:]
         var whenEmpty: [EventLoopPromise<Void>] = []
     }
 
@@ -141,22 +141,23 @@ final class HTTPFrontEndState: Sendable {
     }
 
     /// Notes that the app behind a tunnel did not answer, and since when that is so.
-    func appFailed(_ tunnel: String) -> UnixTime {
+    func appFailed(_ route: HTTPRoute) -> UnixTime {
         let now = clock.now()
         return tables.withLock { tables in
-            if let since = tables.failing[tunnel] { return since }
-            guard tables.failing.count < Self.failingTunnels else { return now }
-            tables.failing[tunnel] = now
+            let known = tables.failing[route.tunnelName]
+            if let known, known.id == route.id { return known.since }
+            guard known != nil || tables.failing.count < Self.failingTunnels else { return now }
+            tables.failing[route.tunnelName] = (route.id, now)
             failingCount.store(tables.failing.count, ordering: .relaxed)
             return now
         }
     }
 
     /// Notes that the app behind a tunnel answered.
-    func appAnswered(_ tunnel: String) {
+    func appAnswered(_ route: HTTPRoute) {
         guard failingCount.load(ordering: .relaxed) > 0 else { return }
         tables.withLock { tables in
-            tables.failing[tunnel] = nil
+            tables.failing[route.tunnelName] = nil
             failingCount.store(tables.failing.count, ordering: .relaxed)
         }
     }

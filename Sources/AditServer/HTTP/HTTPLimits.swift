@@ -31,7 +31,7 @@ package struct HTTPLimits: Sendable {
     package var responseHead: TimeAmount = .seconds(60)
     /// Without the visitor taking anything of a response that waits for it.
     package var visitorStall: TimeAmount = .minutes(5)
-    /// For a response to a visitor who has ended its own direction, and for half of an upgraded connection.
+    /// Without a byte of the response to a visitor who has ended its own direction, which may mean that it left.
     package var halfClosed: TimeAmount = .seconds(60)
     /// For the visitor to read the last response and to close.
     package var linger: TimeAmount = .seconds(5)

@@ -11,6 +11,7 @@ extension HTTPVisitorConnection {
         guard let context else { return }
         timers.cancel(.requestHead)
         timers.cancel(.idle)
+        hasPartialHead = false
         state.countRequest()
         let request: HTTPVisitorRequest
         do {
@@ -19,12 +20,7 @@ extension HTTPVisitorConnection {
             answer(.refused(error), to: head, mayKeepAlive: false)
             return
         }
-        let lookup = state.routes.route(
-            host: request.host,
-            path: String(request.path),
-            user: request.credentials?.user
-        )
-        guard case .found(let route) = lookup else {
+        guard case .found(let route) = lookUp(request) else {
             answer(.unknownName(request.host), to: request)
             return
         }
@@ -112,21 +108,29 @@ extension HTTPVisitorConnection {
             link.begin(state.limits)
             if backend === link { sendHead() }
         case .failure(let error):
-            failExchange(page(for: error, exchange.route))
+            failExchange(page(for: error, exchange))
         }
     }
 
-    private func page(for error: any Error, _ route: HTTPRoute) -> HTTPPage {
+    private func page(for error: any Error, _ exchange: HTTPExchange) -> HTTPPage {
         switch (error as? AditError)?.code {
-        case .deviceOffline?: .deviceOffline(route, since: nil, now: state.clock.now())
-        case .limitReached?: .limitReached(route)
-        default: notAnswering(route)
+        case .deviceOffline?: .deviceOffline(exchange.route, since: nil, now: state.clock.now())
+        case .limitReached?: .limitReached(exchange.route)
+        default: notAnswering(exchange)
         }
     }
 
-    func notAnswering(_ route: HTTPRoute) -> HTTPPage {
-        let since = state.appFailed(route.tunnelName)
-        return .appNotAnswering(route, since: since, now: state.clock.now())
+    /// The page for an app that gave no answer, or for a device that has left meanwhile: then that is why.
+    func notAnswering(_ exchange: HTTPExchange) -> HTTPPage {
+        let now = state.clock.now()
+        if case .found(let route) = lookUp(exchange.request), case .offline(let since) = route.state {
+            return .deviceOffline(route, since: since, now: now)
+        }
+        return .appNotAnswering(exchange.route, since: state.appFailed(exchange.route), now: now)
+    }
+
+    private func lookUp(_ request: HTTPVisitorRequest) -> HTTPRouteLookup {
+        state.routes.route(host: request.host, path: String(request.path), user: request.credentials?.user)
     }
 
     private func sendHead() {
@@ -134,7 +138,11 @@ extension HTTPVisitorConnection {
         let request = exchange.request
         self.exchange?.isSent = true
         self.exchange?.isRequestComplete = !request.hasBody
-        arm(request.hasBody ? .requestBody : .responseHead, state.limits.responseHead)
+        if request.hasBody {
+            arm(.requestBody, state.limits.requestBody)
+        } else {
+            arm(.responseHead, state.limits.responseHead)
+        }
         let start = HTTPBackendRequest(
             isChunked: request.framing == .chunked,
             isComplete: !request.hasBody,

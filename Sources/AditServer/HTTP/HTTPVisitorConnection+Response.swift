@@ -44,7 +44,7 @@ extension HTTPVisitorConnection {
             self.exchange?.plan = plan
             timers.cancel(.responseHead)
             timers.cancel(.requestBody)
-            state.appAnswered(exchange.route.tunnelName)
+            state.appAnswered(exchange.route)
             if outgoing.readableBytes == 0 { outgoing = context.channel.allocator.buffer(capacity: 1_024) }
             plan.write(into: &outgoing)
         } catch {
@@ -77,6 +77,7 @@ extension HTTPVisitorConnection {
             write(bytes)
             if framing == .chunked { outgoing.writeStaticString("\r\n") }
         }
+        if isInputClosed, phase == .exchange { arm(.halfClosed, state.limits.halfClosed) }
         acknowledge(count)
     }
 
@@ -142,7 +143,7 @@ extension HTTPVisitorConnection {
             failExchange(.invalidResponse(exchange.route))
             return
         }
-        state.appAnswered(exchange.route.tunnelName)
+        state.appAnswered(exchange.route)
         report(101, isUpgraded: true)
         state.countUpgrade(1)
         timers.cancel(.responseHead)
@@ -156,7 +157,6 @@ extension HTTPVisitorConnection {
     private func endOutput() {
         guard phase == .upgraded, !isOutputClosed, let context else { return }
         flush()
-        arm(.halfClosed, state.limits.halfClosed)
         let ended = context.eventLoop.makePromise(of: Void.self)
         ended.futureResult.assumeIsolated().whenComplete { _ in
             self.isOutputClosed = true
@@ -175,7 +175,7 @@ extension HTTPVisitorConnection {
         case .exchange:
             guard let exchange, exchange.isSent else { return }
             if loss == .closed, retry() { return }
-            failExchange(loss == .closed ? notAnswering(exchange.route) : .invalidResponse(exchange.route))
+            failExchange(loss == .closed ? notAnswering(exchange) : .invalidResponse(exchange.route))
         case .idle, .lingering, .closed: dropBackend()
         }
     }

@@ -34,7 +34,10 @@ extension HTTPVisitorConnection {
 
     private func fire(_ timer: HTTPTimer) {
         switch timer {
-        case .requestHead where phase == .idle: answer(.refused(.timeout), to: nil, mayKeepAlive: false)
+        case .requestHead where phase == .idle && hasPartialHead:
+            answer(.refused(.timeout), to: nil, mayKeepAlive: false)
+        // A browser opens connections that it may need; it is told nothing about those that it does not.
+        case .requestHead where phase == .idle: close()
         case .requestHead: break
         case .requestBody where phase == .exchange:
             guard let exchange else { return }
@@ -47,7 +50,7 @@ extension HTTPVisitorConnection {
         case .open where phase == .exchange:
             guard let exchange else { return }
             openings += 1
-            failExchange(notAnswering(exchange.route))
+            failExchange(notAnswering(exchange))
         case .open: break
         case .responseHead where phase == .exchange:
             guard let exchange else { return }

@@ -64,6 +64,8 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
     /// Since the last end of a read, a part came.
     private var sawPart = false
     private var isRegistered = false
+    /// Bytes of a request came that are no whole head yet.
+    var hasPartialHead = false
 
     init(
         _ visitor: HTTPVisitor,
@@ -146,6 +148,7 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
         isReadPending = false
         if phase == .idle, !sawPart {
             // A read without a part is the beginning of a head.
+            hasPartialHead = true
             timers.cancel(.idle)
             if timers[.requestHead] == nil { arm(.requestHead, state.limits.requestHead) }
         }
@@ -167,10 +170,7 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .some(.inputClosed) = event as? ChannelEvent {
             isInputClosed = true
-            switch phase {
-            case .exchange, .upgraded: arm(.halfClosed, state.limits.halfClosed)
-            case .idle, .lingering, .closed: break
-            }
+            if phase == .exchange { arm(.halfClosed, state.limits.halfClosed) }
             pump()
         }
         context.fireUserInboundEventTriggered(event)

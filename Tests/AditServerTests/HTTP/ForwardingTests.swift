@@ -342,6 +342,21 @@ private func ok(_ body: String) -> String {
         #expect(try await visitor.readToEnd() == "")
     }
 
+    @Test func aVisitorWhoEndedItsDirectionAndHearsNothingIsGivenUp() async throws {
+        var limits = HTTPLimits()
+        limits.halfClosed = .milliseconds(200)
+        let app = try await TestApp.start()
+        let front = try await TestFrontEnd(limits: limits)
+        front.add("blog.example", app)
+        let visitor = try await front.connect()
+        try await visitor.send("GET /events HTTP/1.1\r\nHost: blog.example\r\n\r\n")
+        let wire = await app.accept()
+        _ = try await wire.readMessage()
+        try await visitor.closeOutput()
+        #expect(try await wire.readToEnd() == "")
+        #expect(try await visitor.readToEnd() == "")
+    }
+
     @Test func requestsAreReportedWithoutTheirQuery() async throws {
         let app = try await TestApp.start { _ in ok("x") }
         let front = try await TestFrontEnd(now: 1_700_000_000_123)

@@ -85,6 +85,21 @@ import Testing
         #expect(response["adit-error"] == "ADIT-201")
     }
 
+    @Test func aDeviceThatLeavesDuringARequestIsSaidToHaveLeft() async throws {
+        let app = try await TestApp.start()
+        let front = try await TestFrontEnd()
+        front.add("calm-otter.example", app)
+        let visitor = try await front.connect()
+        try await visitor.send("GET / HTTP/1.1\r\nHost: calm-otter.example\r\n\r\n")
+        let wire = await app.accept()
+        _ = try await wire.readMessage()
+        front.add("calm-otter.example", app) { $0.state = .offline(since: nil) }
+        wire.close()
+        let response = try await visitor.readMessage()
+        #expect(response.status == 503)
+        #expect(response["adit-error"] == "ADIT-221")
+    }
+
     @Test func aConnectionThatNeverOpensIsGivenUp() async throws {
         var limits = HTTPLimits()
         limits.open = .milliseconds(100)

@@ -276,12 +276,19 @@ import Testing
 
     @Test func aHeaderThatComesTooSlowlyIsGivenUp() async throws {
         var limits = HTTPLimits()
-        limits.requestHead = .milliseconds(100)
+        limits.requestHead = .seconds(1)
         let front = try await TestFrontEnd(limits: limits)
         let visitor = try await front.connect()
         try await visitor.send("GET / HTTP/1.1\r\nHost: a.exa")
         #expect(try await visitor.readMessage().status == 408)
         #expect(try await visitor.readToEnd() == "")
+    }
+
+    @Test func aConnectionThatNeverAsksIsClosedWithoutAWord() async throws {
+        var limits = HTTPLimits()
+        limits.requestHead = .milliseconds(100)
+        let front = try await TestFrontEnd(limits: limits)
+        #expect(try await front.connect().readToEnd() == "")
     }
 
     @Test func aConnectionWithoutARequestIsClosed() async throws {
