@@ -27,7 +27,7 @@ struct ServerDevicesListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let state = try place.folder()
-        guard state.isInitialised else { throw ServerDevices.nobody(state) }
+        guard state.isInitialised else { return ServerDevices.sayNobody(json) }
         let store = try Store(path: state.databaseFile)
         defer { store.close() }
         let devices = try store.devices()
@@ -53,7 +53,7 @@ struct ServerDevicesListCommand: AsyncParsableCommand {
                 "  " + Figures.padded(name, width) + "  \(key)  " + style.spell(fact.in(style.language))
             )
         }
-        if devices.isEmpty, !json { throw ServerDevices.nobody(state) }
+        if devices.isEmpty { ServerDevices.sayNobody(json) }
     }
 }
 
@@ -71,16 +71,11 @@ struct ServerDevicesRemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let state = try place.folder()
-        guard state.isInitialised else { throw ServerDevices.nobody(state) }
+        guard state.isInitialised else { throw ServerDevices.unknown(name) }
         let store = try Store(path: state.databaseFile)
         defer { store.close() }
         guard let device = try store.removeDevice(named: name, at: UnixClock.system.now()) else {
-            let shown = Foreign.clean(name, limit: 80)
-            throw AditError(
-                .usage,
-                Text("no device is called \"\(shown)\"", zh: "没有名为 \"\(shown)\" 的设备"),
-                fix: Text("see them:  adit server devices", zh: "查看：adit server devices")
-            )
+            throw ServerDevices.unknown(name)
         }
         // A server that runs ends the session now; one that does not will not let the device in.
         do {
@@ -98,12 +93,20 @@ struct ServerDevicesRemoveCommand: AsyncParsableCommand {
 }
 
 enum ServerDevices {
-    static func nobody(_ state: ServerState) -> AditError {
-        AditError(
+    /// Having no device is no error: it is where every server begins.
+    static func sayNobody(_ isJSON: Bool) {
+        if isJSON { return }
+        let style = ProcessFacts.style()
+        let text = Text("no device has joined:  adit server invite", zh: "还没有设备加入：adit server invite")
+        StandardStream.line("  " + style.spell(text.in(style.language)))
+    }
+
+    static func unknown(_ name: String) -> AditError {
+        let shown = Foreign.clean(name, limit: 80)
+        return AditError(
             .usage,
-            Text("no device has joined yet", zh: "还没有设备加入"),
-            why: [Text(verbatim: state.path)],
-            fix: Text("adit server invite", zh: "adit server invite")
+            Text("no device is called \"\(shown)\"", zh: "没有名为 \"\(shown)\" 的设备"),
+            fix: Text("see them:  adit server devices", zh: "查看：adit server devices")
         )
     }
 }

@@ -53,7 +53,7 @@ struct ServerInitCommand: AsyncParsableCommand {
             "  " + style.spell(Text("Start it:  adit server", zh: "启动：  adit server").in(style.language)) + "\n"
         )
         let life = Duration.seconds(1800)
-        let invite = try await Invitation.make(state: state, file: file, host: nil, life: life, uses: 1)
+        let invite = try await Invitation.make(state: state, file: file, host: publicHost, life: life, uses: 1)
         StandardStream.line(
             "  " + style.spell(Text("On the computer you want to share from:", zh: "在要分享的电脑上：").in(style.language))
         )
