@@ -33,8 +33,7 @@ enum Example {
         if name.hasPrefix("frps") {
             return try ConfigurationFile.loadFRPServer(
                 bytes: bytes,
-                fileName: name,
-                environment: ["NAME": "x"]
+                fileName: name
             )
             .warnings
         }
@@ -59,8 +58,7 @@ enum Example {
         for name in ["frps.toml", "frps.ini"] {
             let loaded = try ConfigurationFile.loadFRPServer(
                 bytes: try Example.bytes(name),
-                fileName: name,
-                environment: ["NAME": "x"]
+                fileName: name
             )
             #expect(loaded.configuration.unsupportedFeatures == [])
         }
@@ -97,7 +95,7 @@ enum Example {
             fileName: "a.yaml"
         ).configuration
         #expect(
-            client.tunnels.map(\.position) == [.init(line: 23, column: 3), .init(line: 43, column: 3)]
+            client.tunnels.map(\.position) == [.init(line: 23, column: 3), .init(line: 44, column: 3)]
         )
         client.tunnels[0].target = "3000"
         for index in 0..<2 {

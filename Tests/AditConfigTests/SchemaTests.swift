@@ -271,7 +271,7 @@ import Testing
         #expect(
             server.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
                 "kcpBindPort", "quicBindPort", "vhostHTTPSPort", "tcpmuxHTTPConnectPort", "sshTunnelGateway.bindPort",
-                "auth.method", "transport.tls.trustedCaFile", "httpPlugins",
+                "auth.method", "httpPlugins",
             ]
         )
         #expect(
@@ -320,7 +320,7 @@ import Testing
         #expect(
             client.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
                 "dnsServer", "virtualNet.address", "transport.protocol", "transport.connectServerLocalIP",
-                "transport.proxyURL", "transport.tls.certFile", "transport.tls.keyFile", "transport.tls.trustedCaFile",
+                "transport.proxyURL",
                 "proxies[0].loadBalancer.group", "proxies[0].transport.proxyProtocolVersion", "proxies[1].type",
                 "proxies[3].type", "proxies[4].type", "proxies[5].type", "proxies[6].type", "proxies[7].type",
                 "visitors[0].type", "visitors[1].type", "visitors[2].type", "visitors[3].type",

@@ -15,6 +15,14 @@ import Testing
         try ConfigurationFile.loadFRPClient(bytes: Array(text.utf8), fileName: file, environment: environment)
     }
 
+    private static func faults(_ text: String, _ environment: [String: String]) -> [ConfigurationFault] {
+        do throws(ConfigurationFaults) {
+            return try load(text, environment).warnings
+        } catch {
+            return error.faults
+        }
+    }
+
     @Test func environmentVariablesAreFilledIn() throws {
         let loaded = try Self.load(
             "serverAddr = \"{{ .Envs.HOST }}\"\nserverPort = {{.Envs.PORT}}\nuser = \"{{- .Envs.A -}}  \"\n",
@@ -85,10 +93,9 @@ import Testing
             localPrt = {{ $v }}
             {{ end }}
             """
-        let broken = FaultTests.faults(Array(text.utf8), "frpc.toml")
-        #expect(broken.map(\.position) == [.init(line: 2, column: 32)])
-        let mended = text.replacingFirst("; x", with: "")
-        let faults = FaultTests.faults(Array(mended.utf8), "frpc.toml")
+        let environment = ["LONG": "a-value-that-is-longer-than-its-template.example"]
+        #expect(Self.faults(text, environment).map(\.position) == [.init(line: 2, column: 32)])
+        let faults = Self.faults(text.replacingFirst("; x", with: ""), environment)
         #expect(faults.count == 6)
         #expect(Set(faults.map(\.position)) == [.init(line: 4, column: 3), .init(line: 7, column: 1)])
         #expect(faults.filter { $0.position.line == 7 }.allSatisfy { $0.line == "localPrt = {{ $v }}" })

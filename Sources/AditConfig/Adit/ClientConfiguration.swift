@@ -48,7 +48,7 @@ package struct TunnelConfiguration: Sendable, Equatable {
     package var expires: Duration?
     /// The word that a port which is attacked within a day may be opened to the whole internet.
     package var isPublic = false
-    /// The Host header that the service gets; nil for the visitor's.
+    /// The Host header that the service gets: a value, `keep` for the visitor's, or `auto`, which nil stands for as well.
     package var hostHeader: String?
     /// Headers set on each request before the service gets it.
     package var requestHeaders: [String: String] = [:]

@@ -141,12 +141,6 @@ enum FRPClientReader {
             transport.tlsEnable = tls.boolean("enable") ?? true
             transport.disableCustomTLSFirstByte = tls.boolean("disableCustomTLSFirstByte") ?? true
             transport.tlsServerName = tls.string("serverName") ?? ""
-            for (key, value) in [
-                ("certFile", transport.tls.certFile), ("keyFile", transport.tls.keyFile),
-                ("trustedCaFile", transport.tls.trustedCaFile),
-            ] where !value.isEmpty && transport.tlsEnable {
-                tls.unsupported(tls.entry(key))
-            }
             tls.finish()
         }
         scope.finish()

@@ -259,6 +259,7 @@ struct FRPLegacyTranslation {
 
     /// frp ignores what it does not know in INI, so this is a warning.
     private func unknown(_ entry: Entry, _ label: String, _ names: [String: FRPLegacyNames.Target]) {
+        guard !context.isFull else { return }
         let nearest = KeySuggestion.nearest(to: entry.key, among: names.keys.sorted())
         let key = SourceText.printable(entry.key)
         context.add(
@@ -295,7 +296,6 @@ private struct TreeBuilder {
         in table: inout ConfigurationTable
     ) {
         guard let key = path.first else { return }
-        let index = table.entries.firstIndex { $0.key == key }
         if path.count == 1 {
             var entry = entry
             entry.key = key
@@ -303,14 +303,23 @@ private struct TreeBuilder {
             table.entries.append(entry)
             return
         }
-        var inner = ConfigurationTable()
-        if let index, case .table(let existing) = table.entries[index].node.value { inner = existing }
-        set(path.dropFirst(), entry, in: &inner)
-        let node = ConfigurationNode(.table(inner), at: entry.keyPosition)
-        if let index {
-            table.entries[index].node.value = node.value
+        let index: Int
+        if let existing = table.entries.firstIndex(where: { $0.key == key }) {
+            index = existing
         } else {
-            table.entries.append(.init(key: key, keyPosition: entry.keyPosition, node: node, label: nil))
+            index = table.entries.count
+            let node = ConfigurationNode(.table(ConfigurationTable()), at: entry.keyPosition)
+            table.entries.append(.init(key: key, keyPosition: entry.keyPosition, node: node))
         }
+        var inner = takeTable(of: &table.entries[index])
+        set(path.dropFirst(), entry, in: &inner)
+        table.entries[index].node.value = .table(inner)
+    }
+
+    /// Takes the inner table out, so that adding to it does not copy it.
+    private static func takeTable(of entry: inout ConfigurationTable.Entry) -> ConfigurationTable {
+        guard case .table(let table) = entry.node.value else { return ConfigurationTable() }
+        entry.node.value = .null
+        return table
     }
 }

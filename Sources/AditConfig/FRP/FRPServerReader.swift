@@ -79,7 +79,6 @@ enum FRPServerReader {
             transport.tlsForce = tls.boolean("force") ?? false
             if !transport.tls.trustedCaFile.isEmpty {
                 transport.tlsForce = true
-                tls.unsupported(tls.entry("trustedCaFile"))
             }
             tls.finish()
         }

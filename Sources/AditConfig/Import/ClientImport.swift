@@ -119,7 +119,7 @@ enum ClientImport {
         }
         if !domains.isEmpty { file.set("domains", domains) }
         if !proxy.httpUser.isEmpty { file.set("auth", ["\(proxy.httpUser):\(proxy.httpPassword)"]) }
-        if !proxy.hostHeaderRewrite.isEmpty { file.set("hostHeader", proxy.hostHeaderRewrite) }
+        file.set("hostHeader", proxy.hostHeaderRewrite.isEmpty ? "keep" : proxy.hostHeaderRewrite)
         if !proxy.requestHeaders.isEmpty { file.set("requestHeaders", proxy.requestHeaders) }
         if !proxy.responseHeaders.isEmpty { notes.append(what + "responseHeaders: Adit does not set them") }
         if !proxy.locations.isEmpty, proxy.locations != ["/"] {

@@ -6,13 +6,14 @@ import TOMLKit
 
 /// Reads TOML 1.0 into a tree with places: the values from the TOML library, the places from a walk over the text.
 enum TOMLReader {
-    /// More dots than any line of a configuration has; a dotted key is followed by the library without a bound.
-    private static let maximumDotsInBrokenLine = 1000
-
     /// Reads the whole text.
     static func read(_ text: SourceText) throws(SyntaxFault) -> ConfigurationNode {
-        let (located, stoppedAt) = try TOMLLocator.locate(text)
-        if let stoppedAt { try refuseDottedBomb(text, at: stoppedAt) }
+        let located: TOMLLocator.Located
+        do {
+            located = try TOMLLocator.locate(text)
+        } catch {
+            throw withFormatHint(error, text)
+        }
         let table: TOMLTable
         do {
             table = try TOMLTable(string: text.string)
@@ -35,16 +36,6 @@ enum TOMLReader {
             )
         }
         return join(values, located)
-    }
-
-    private static func refuseDottedBomb(_ text: SourceText, at position: SourcePosition)
-        throws(SyntaxFault)
-    {
-        for line in text.bytes.split(separator: 10) {
-            guard line.count(where: { $0 == UInt8(ascii: ".") }) <= maximumDotsInBrokenLine else {
-                throw SyntaxFault(at: position, Text("this is not TOML", zh: "不是合法的 TOML"))
-            }
-        }
     }
 
     private static func join(_ node: ConfigurationNode, _ located: TOMLLocator.Located)
@@ -76,44 +67,27 @@ enum TOMLReader {
     }
 
     private static func fault(_ error: TOMLParseError, _ text: SourceText) -> SyntaxFault {
-        var position = SourcePosition(
+        let position = SourcePosition(
             line: max(1, error.source.begin.line),
             column: max(1, error.source.begin.column)
         )
         let problem = SourceText.printable(error.description)
-        if problem.contains("redefine") {
-            // The library points behind the second value; the key is what a person has to find.
-            let line = text.line(position.line)
-            position.column = line.prefix { $0 == " " }.count + 1
-            return SyntaxFault(
-                at: position,
-                Text("this is there twice: \(problem)", zh: "重复定义:\(problem)")
-            )
-        }
-        if text.hasCommonSection {
-            return SyntaxFault(
-                at: position,
-                Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
-                hint: Text(
-                    "it looks like frp's old INI format: name the file .ini",
-                    zh: "看起来是 frp 旧的 INI 格式:请将文件扩展名改为 .ini"
-                )
-            )
-        }
-        let line = text.line(position.line)
-        var hint: Text?
-        if let equals = line.firstIndex(of: "="), problem.contains("value") || problem.contains("bare") {
-            let value = line[line.index(after: equals)...].drop { $0 == " " }
-            if let first = value.first, first.isLetter || first == "/" || first == "." || first.isNumber {
-                hint = Text("put text in double quotes", zh: "文本请用双引号括起来")
-            }
-        } else if !line.contains("="), line.contains(":") {
-            hint = Text("TOML writes key = value", zh: "TOML 的写法是 key = value")
-        }
-        return SyntaxFault(
-            at: position,
-            Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"),
-            hint: hint
+        return SyntaxFault(at: position, Text("this is not TOML: \(problem)", zh: "不是合法的 TOML:\(problem)"))
+    }
+
+    /// What a file of another format says when it is read as TOML is of no help; that it is one, is.
+    private static func withFormatHint(_ fault: SyntaxFault, _ text: SourceText) -> SyntaxFault {
+        var fault = fault
+        fault.what = Text(
+            "this is not TOML: \(fault.what.english)",
+            zh: "不是合法的 TOML:\(fault.what.chinese)"
         )
+        if text.hasCommonSection {
+            fault.hint = Text(
+                "it looks like frp's old INI format: name the file .ini",
+                zh: "看起来是 frp 旧的 INI 格式:请将文件扩展名改为 .ini"
+            )
+        }
+        return fault
     }
 }

@@ -247,7 +247,9 @@ struct TemplateExpansion {
                 )
             }
             guard let value = environment[name] else {
-                missing.append((name, source.position(of: action.start)))
+                if missing.count < 100, !isInComment(action) {
+                    missing.append((name, source.position(of: action.start)))
+                }
                 return ""
             }
             return value
@@ -292,6 +294,12 @@ struct TemplateExpansion {
 
     private func fault(_ action: TemplateAction, _ what: Text) -> SyntaxFault {
         SyntaxFault(at: source.position(of: action.start), what)
+    }
+
+    /// Comments are expanded as well, but what is missing there is missed by nobody.
+    private func isInComment(_ action: TemplateAction) -> Bool {
+        let line = source.line(source.position(of: action.start).line).drop { $0 == " " }
+        return line.first == "#" || line.first == ";"
     }
 
     private func isSpace(_ byte: UInt8) -> Bool {

@@ -9,7 +9,7 @@ struct YAMLReader {
     /// How many values a document may have once its aliases are followed.
     private static let maximumNodes = 100_000
 
-    private let text: SourceText
+    private let lines: YAMLLines
     private var remaining = YAMLReader.maximumNodes
 
     /// Reads the whole text.
@@ -21,23 +21,23 @@ struct YAMLReader {
             let parser = try Parser(yaml: text.string, resolver: .basic)
             root = try parser.singleRoot()
         } catch let error as YamlError {
-            throw fault(error, text)
+            throw fault(error, text, YAMLLines(text))
         } catch {
             throw SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
         }
         guard let root else { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
-        var reader = YAMLReader(text: text)
+        var reader = YAMLReader(lines: YAMLLines(text))
         let node = try reader.convert(root, depth: 0)
         if node.value == .null { return ConfigurationNode(.table(ConfigurationTable()), at: .start) }
         return node
     }
 
-    private init(text: SourceText) {
-        self.text = text
+    private init(lines: YAMLLines) {
+        self.lines = lines
     }
 
     private mutating func convert(_ node: Node, depth: Int) throws(SyntaxFault) -> ConfigurationNode {
-        let position = Self.position(node.mark)
+        let position = lines.position(node.mark)
         guard depth <= JSONReader.maximumDepth else { throw tooDeep(at: position) }
         remaining -= 1
         guard remaining > 0 else {
@@ -60,7 +60,7 @@ struct YAMLReader {
             return ConfigurationNode(.table(try table(mapping, depth: depth + 1)), at: position)
         case .alias(let alias):
             throw SyntaxFault(
-                at: Self.position(alias.mark),
+                at: lines.position(alias.mark),
                 Text("this alias has no anchor", zh: "别名没有对应的锚点")
             )
         }
@@ -72,7 +72,7 @@ struct YAMLReader {
         var entries: [ConfigurationTable.Entry] = []
         var merged: [ConfigurationTable.Entry] = []
         for (keyNode, valueNode) in mapping {
-            let position = Self.position(keyNode.mark)
+            let position = lines.position(keyNode.mark)
             guard case .scalar(let key) = keyNode else {
                 throw SyntaxFault(at: position, Text("a key has to be text", zh: "键必须是文本"))
             }
@@ -102,10 +102,6 @@ struct YAMLReader {
         var seen = Set(entries.map(\.key))
         for entry in merged where seen.insert(entry.key).inserted { entries.append(entry) }
         return ConfigurationTable(entries)
-    }
-
-    private static func position(_ mark: Mark?) -> SourcePosition {
-        SourcePosition(line: max(1, mark?.line ?? 1), column: max(1, mark?.column ?? 1))
     }
 
     private static func value(of scalar: Node.Scalar) -> ConfigurationNode.Value {
@@ -156,7 +152,7 @@ struct YAMLReader {
         return hasDigit
     }
 
-    private static func fault(_ error: YamlError, _ text: SourceText) -> SyntaxFault {
+    private static func fault(_ error: YamlError, _ text: SourceText, _ lines: YAMLLines) -> SyntaxFault {
         switch error {
         case .scanner(let context, let problem, let mark, _),
             .parser(let context, let problem, let mark, _),
@@ -165,7 +161,7 @@ struct YAMLReader {
             if let context, !context.text.isEmpty {
                 detail += " " + SourceText.printable(context.text)
             }
-            let position = Self.position(mark)
+            let position = lines.position(mark)
             let line = text.line(position.line)
             let offset = text.offset(of: position)
             var hint: Text?
@@ -187,7 +183,7 @@ struct YAMLReader {
             )
         case .duplicatedKeysInMapping(let duplicates, let context):
             let key = SourceText.printable(duplicates.first ?? "")
-            let first = Self.position(context.mark)
+            let first = lines.position(context.mark)
             return SyntaxFault(
                 at: first,
                 Text("the key \"\(key)\" is there twice", zh: "键 \"\(key)\" 重复")
@@ -195,5 +191,50 @@ struct YAMLReader {
         default:
             return SyntaxFault(at: .start, Text("this is not YAML", zh: "不是合法的 YAML"))
         }
+    }
+}
+
+/// YAML's lines, which end at more characters than those of an editor: CR alone, NEL, LS and PS (YAML 1.1 section 4.2).
+private struct YAMLLines {
+    private let text: SourceText
+    /// Where each line begins; nil when they are the lines of the text.
+    private let starts: [Int]?
+
+    init(_ text: SourceText) {
+        self.text = text
+        let bytes = text.bytes
+        var starts = [0]
+        var isPlain = true
+        var index = 0
+        while index < bytes.count {
+            var width = 0
+            switch bytes[index] {
+            case 10: width = 1
+            case 13:
+                width = index + 1 < bytes.count && bytes[index + 1] == 10 ? 2 : 1
+                if width == 1 { isPlain = false }
+            case 0xC2 where bytes[index...].starts(with: [0xC2, 0x85]): width = 2
+            case 0xE2 where bytes[index...].starts(with: [0xE2, 0x80, 0xA8]): width = 3
+            case 0xE2 where bytes[index...].starts(with: [0xE2, 0x80, 0xA9]): width = 3
+            default: break
+            }
+            if bytes[index] > 127, width > 0 { isPlain = false }
+            index += max(1, width)
+            if width > 0 { starts.append(index) }
+        }
+        self.starts = isPlain ? nil : starts
+    }
+
+    func position(_ mark: Mark?) -> SourcePosition {
+        let (line, column) = (max(1, mark?.line ?? 1), max(1, mark?.column ?? 1))
+        guard let starts else { return SourcePosition(line: line, column: column) }
+        guard line <= starts.count else { return text.position(of: text.bytes.count) }
+        let bytes = text.bytes
+        var offset = starts[line - 1]
+        for _ in 1..<column where offset < bytes.count {
+            offset += 1
+            while offset < bytes.count, bytes[offset] & 0xC0 == 0x80 { offset += 1 }
+        }
+        return text.position(of: offset)
     }
 }
