@@ -34,7 +34,9 @@ package struct FRPControlSealer: ~Copyable {
         nonce = FRPRecordNonce(start: startNonce, records: sealedRecords)
     }
 
-    /// Appends the records that carry `plaintext`; nothing for an empty one. Throws `recordLimit` when the key is used up.
+    /// Appends the records that carry `plaintext`; nothing for an empty one.
+    ///
+    /// Throws `recordLimit` when the key is used up.
     package mutating func seal(_ plaintext: RawSpan, into output: inout [UInt8]) throws(CryptoError) {
         var offset = 0
         while offset < plaintext.byteCount {

@@ -3,7 +3,7 @@
 
 /// The first frame of a wire v2 control connection: what the client can do.
 package struct FRPClientHello: Sendable, Equatable {
-    /// How the client reached the server: `tcp`, `kcp`, `quic`, `websocket`, `wss`. For information only.
+    /// How the client reached the server, for information only: `tcp`, `kcp`, `quic`, `websocket`, `wss`.
     package var transport: String
     package var tls: Bool
     package var tcpMux: Bool

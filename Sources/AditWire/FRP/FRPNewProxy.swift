@@ -16,7 +16,7 @@ package struct FRPNewProxy: Sendable, Equatable {
     package var groupKey: String
     package var metas: [String: String]
     package var annotations: [String: String]
-    /// The wanted public port; 0 lets the server choose. The receiver checks the range.
+    /// The wanted public port, whose range the receiver checks; 0 lets the server choose.
     package var remotePort: Int
     package var customDomains: [String]
     package var subdomain: String
