@@ -149,7 +149,7 @@ package final class AditServer: Sendable {
                 .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { names.initialize($0) }
         }
-        return DualStack.bind(makeBootstrap, address: setup.listen, port: port, on: loop)
+        return DualStack.bind(makeBootstrap, address: setup.tunnelListen, port: port, on: loop)
             .flatMapErrorThrowing { throw Self.cannotListen($0, port, "names", zh: "网站名字") }
             .map { channel in
                 self.policy.changeable.withLockedValue { $0.httpPort = channel.localEndpoint?.port ?? 0 }

@@ -96,11 +96,21 @@ package struct ServerSetup: Sendable, Equatable {
         logLevel = file.logLevel
     }
 
+    /// The address in frp's `bindAddr`: an address, empty for every address, or `localhost`; nil for anything else.
+    package static func address(_ text: String) -> IPAddress? {
+        switch text {
+        case "": .v4(0)
+        case "localhost": .v4(0x7F00_0001)
+        default: IPAddress(text)
+        }
+    }
+
     /// Takes what a configuration file of frps says; `token` is the one that its token source gave, if it has one.
     package init(_ file: FRPServerConfiguration, token: String) {
         role = .frps
-        listen = IPAddress(file.bindAddr) ?? .v4(0)
-        tunnelListen = IPAddress(file.proxyBindAddr) ?? listen
+        // An address that cannot be read is refused before; were it not, nothing must be open to the world by mistake.
+        listen = Self.address(file.bindAddr) ?? .v4(0x7F00_0001)
+        tunnelListen = Self.address(file.proxyBindAddr) ?? .v4(0x7F00_0001)
         sessionPort = file.bindPort
         httpPort = file.vhostHTTPPort == 0 ? nil : file.vhostHTTPPort
         allowedPorts = file.allowPorts
@@ -110,6 +120,8 @@ package struct ServerSetup: Sendable, Equatable {
         self.token = token
         allowsEmptyToken = token.isEmpty
         maximumTunnels = 10_000
+        // Container runtimes kill after ten seconds.
+        drain = .seconds(5)
         maximumPortsPerClient = file.maxPortsPerClient
         detailedErrors = file.detailedErrorsToClient
         visitorTimeout = .seconds(max(1, file.userConnTimeout))

@@ -47,7 +47,8 @@ struct FRPServerRunCommand: AsyncParsableCommand {
         if version { return StandardStream.line(VersionCommand.frpVersion) }
         let loaded: FRPServerSource.Loaded =
             try source.config.map { try source.load($0) } ?? (try flags.configuration(), [])
-        let setup = try source.setup(loaded.configuration)
+        let outward = await MachineAddress.outward()
+        let setup = try source.setup(loaded.configuration, outward)
         let file = loaded.configuration.log
         guard
             let output = file.to == "console" || file.to.isEmpty
@@ -73,7 +74,7 @@ struct FRPServerRunCommand: AsyncParsableCommand {
             version: VersionCommand.frpVersion
         ) {
             guard let path = source.config else { return setup }
-            return try source.setup(source.load(path).configuration)
+            return try source.setup(source.load(path).configuration, outward)
         }
         do {
             try await process.run(signals: ProcessSignal.watch()) { server in
@@ -137,7 +138,7 @@ struct FRPServerSource: ParsableArguments {
     }
 
     /// The setup for a configuration, with the token from where it is kept and the page for unknown names.
-    func setup(_ file: FRPServerConfiguration) throws -> ServerSetup {
+    func setup(_ file: FRPServerConfiguration, _ outward: IPAddress?) throws -> ServerSetup {
         var token = file.auth.token
         switch file.auth.tokenSource {
         case .file(let path)?:
@@ -153,7 +154,13 @@ struct FRPServerSource: ParsableArguments {
             }
         case nil: break
         }
+        for (key, text) in [("bindAddr", file.bindAddr), ("proxyBindAddr", file.proxyBindAddr)] {
+            guard ServerSetup.address(text) != nil else {
+                throw Self.failure("\(key) = \"\(text)\" is not an IP address")
+            }
+        }
         var setup = ServerSetup(file, token: token)
+        if setup.publicHost.isEmpty { setup.publicHost = outward?.description ?? "localhost" }
         if !file.custom404Page.isEmpty {
             do {
                 setup.notFoundPage = try ServerFlags.page(file.custom404Page)

@@ -48,6 +48,7 @@ package struct ServerProcess: Sendable {
         signals: AsyncStream<ProcessSignal>,
         started: @Sendable (AditServer) -> Void
     ) async throws {
+        OpenFileLimit.raise()
         try state?.prepare()
         let lock = try state.map { state throws(AditError) in try StateLock(state) }
         defer { withExtendedLifetime(lock) {} }

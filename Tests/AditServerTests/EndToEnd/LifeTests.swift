@@ -107,6 +107,26 @@ struct LifeTests {
         try await test.stop()
     }
 
+    @Test func aServerOnEveryAddressTakesBothFamilies() async throws {
+        let test = try await TestServer.start { setup in
+            setup.listen = .v4(0)
+            setup.tunnelListen = .v4(0)
+        }
+        let device = try await TestDevice(test, invite: test.invite())
+        let allow = ["127.0.0.1", "::1"]
+        let port = try #require(try await device.open(.tcp("echo", allow: allow)).adit?.port)
+        // A machine without IPv6 has no second family to take.
+        let hasIPv6 = MachineAddress.own().contains { $0 == IPAddress("::1") }
+        for address in hasIPv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"] {
+            let visitor = try await Visitor.connect(port, to: address)
+            try await visitor.send("x")
+            #expect(try await visitor.receive("x") == "x")
+            try await visitor.close()
+        }
+        try await device.stop()
+        try await test.stop()
+    }
+
     @Test func garbageOnEveryPortDisturbsNobody() async throws {
         let test = try await TestServer.start()
         let device = try await TestDevice(test, invite: test.invite(), service: EchoService.page)
