@@ -402,4 +402,40 @@ import Testing
         }
         while front.frontEnd.counters.connections > 0 { await Task.yield() }
     }
+
+    @Test(arguments: 0..<8)
+    func randomAnswersNeverKeepAVisitorWaiting(_ seed: UInt64) async throws {
+        var generator = SeededGenerator(seed: seed)
+        let app = try await TestApp.start()
+        let front = try await TestFrontEnd()
+        front.add("a.example", app, seed.isMultiple(of: 2) ? .sameLoop : .otherLoop)
+        let pieces = [
+            "HTTP/1.1 200 OK\r\n", "HTTP/1.1 101 Switching Protocols\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "\r\n",
+            "\n",
+            "Content-Length: 5", "Transfer-Encoding: chunked", "Connection: close", "Connection: upgrade", "Upgrade: x",
+            "0\r\n\r\n", "5\r\nabcde\r\n", ": ", "HTTP/1.0 304 Not Modified\r\n\r\n", "X: 1\r\n\r\n", "abcde",
+        ]
+        for _ in 0..<40 {
+            var bytes = Array((Bool.random(using: &generator) ? "HTTP/1.1 200 OK\r\n" : "").utf8)
+            for _ in 0..<Int.random(in: 1...20, using: &generator) {
+                if Int.random(in: 0..<6, using: &generator) == 0 {
+                    bytes.append(UInt8.random(in: 0...255, using: &generator))
+                } else {
+                    bytes += Array(pieces[Int.random(in: 0..<pieces.count, using: &generator)].utf8)
+                }
+            }
+            let visitor = try await front.connect()
+            try await visitor.send(
+                "POST / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab"
+            )
+            let wire = await app.accept()
+            _ = try? await wire.readMessage()
+            try? await wire.send(bytes)
+            wire.close()
+            let answer = (try? await visitor.readToEnd()) ?? "HTTP/1.1 cut off"
+            #expect(answer.hasPrefix("HTTP/1.1 "))
+            visitor.close()
+        }
+        while front.frontEnd.counters.connections > 0 { await Task.yield() }
+    }
 }
