@@ -12,7 +12,7 @@ package import NIOCore
 package final class DeviceSession: Sendable {
     /// Where the session, its connection and its work connections live.
     package let eventLoop: any EventLoop
-    private let driver: NIOLoopBound<DeviceSessionDriver>
+    private let driver: NIOLoopBoundBox<DeviceSessionDriver>
 
     /// Makes a session that does nothing before `start`.
     ///
@@ -27,7 +27,7 @@ package final class DeviceSession: Sendable {
         logger: Logger
     ) {
         self.eventLoop = eventLoop
-        driver = NIOLoopBound(
+        driver = NIOLoopBoundBox.makeBoxSendingValue(
             DeviceSessionDriver(
                 configuration: configuration,
                 eventLoop: eventLoop,
