@@ -77,7 +77,7 @@ struct ServerStatusCommand: AsyncParsableCommand {
         for tunnel in client.tunnels {
             let target = tunnel.target.isEmpty ? "" : " → " + Foreign.clean(tunnel.target)
             let figures = Text(
-                "\(tunnel.visitors) visitors, \(tunnel.openVisitors) now",
+                "visitors \(tunnel.visitors), now \(tunnel.openVisitors)",
                 zh: "访客 \(tunnel.visitors)，当前 \(tunnel.openVisitors)"
             )
             let bytes =

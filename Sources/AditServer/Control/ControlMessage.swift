@@ -31,9 +31,13 @@ package struct ControlRequest: Codable, Sendable, Equatable {
 package struct ControlReply: Codable, Sendable, Equatable {
     /// An error in both languages.
     package struct Fault: Codable, Sendable, Equatable {
+        /// The number of the code.
         package var code: Int
+        /// What happened, by language.
         package var what: [String: String]
+        /// The measured facts, by language.
         package var why: [[String: String]]
+        /// What mends it, by language.
         package var fix: [String: String]?
 
         /// The error for a person; an unknown code counts as one of the server process.
@@ -65,8 +69,9 @@ package struct ControlReply: Codable, Sendable, Equatable {
 
     /// Present when the server tells about itself.
     package var status: ServerStatus?
-    /// Present after a reload: what is in force now, and what needs a restart.
+    /// Present after a reload: what is in force now.
     package var changed: [String]?
+    /// Present after a reload: what needs a restart.
     package var needsRestart: [String]?
     /// Present when the request was not done.
     package var fault: Fault?

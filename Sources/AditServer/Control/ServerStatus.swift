@@ -19,13 +19,15 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var since: Int64
         /// When it ends by itself; absent when it does not.
         package var expires: Int64?
-        /// Visitors' connections, ever and now.
+        /// Visitors' connections, ever.
         package var visitors: Int
+        /// Visitors' connections that are open now.
         package var openVisitors: Int
         /// Visitors turned away by the allow list or a limit.
         package var refusedVisitors: Int
-        /// Bytes from visitors to the device, and back.
+        /// Bytes from visitors to the device.
         package var bytesIn: Int64
+        /// Bytes from the device to visitors.
         package var bytesOut: Int64
         /// The last thing that went wrong; empty when nothing did.
         package var lastError: String
