@@ -8,7 +8,7 @@ package enum TunnelName {
     /// Names that a server keeps for itself: they are roles on the internet, or look like the server speaking.
     package static let reserved: Set<String> = [
         "abuse", "account", "accounts", "acme-challenge", "adit", "admin", "administrator", "api", "app", "auth",
-        "autoconfig", "autodiscover", "billing", "blog", "cdn", "console", "dashboard", "dns", "docs", "ftp", "help",
+        "autoconfig", "autodiscover", "billing", "cdn", "console", "dashboard", "dns", "docs", "ftp", "help",
         "hostmaster", "imap", "isatap", "localdomain", "localhost", "login", "mail", "mx", "ns", "ns1", "ns2", "ns3",
         "ns4", "oauth", "pop", "pop3", "postmaster", "register", "root", "security", "server", "signin", "smtp", "sso",
         "ssl", "static", "status", "stun", "support", "turn", "webmail", "webmaster", "wpad", "www",
