@@ -7,6 +7,7 @@ import PackageDescription
 // The rooms and their arrows are explained in docs/architecture.md and held by ArchitectureTests.
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
@@ -60,7 +61,7 @@ let package = Package(
             name: "AditServer",
             dependencies: [
                 "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
-                nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+                nioCore, nioLocks, nioPosix, nioHTTP1, nioSSL, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]
         ),
@@ -101,7 +102,7 @@ let package = Package(
             name: "AditServerTests",
             dependencies: [
                 "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
-                nioCore, nioPosix, nioEmbedded, nioHTTP1, logging,
+                nioCore, nioLocks, nioPosix, nioEmbedded, nioHTTP1, logging,
             ]
         ),
         .testTarget(
