@@ -26,7 +26,7 @@ let package = Package(
         .executableTarget(
             name: "fuzz",
             dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "CLibFuzzer"],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
         ),
     ]
 )

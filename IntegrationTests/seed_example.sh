@@ -69,6 +69,7 @@ run() {  # FORMAT SERVER_COMMAND... -- CLIENT_COMMAND...
     "${server[@]}" -c "$folder/frps.$format" >"$folder/frps.log" 2>&1 &
     local server_pid=$!
     pids+=($server_pid)
+    wait_for "$folder/frps.log" "started successfully"
     echo "\$ ${client[*]##*/} -c frpc.$format"
     "${client[@]}" -c "$folder/frpc.$format" >"$folder/frpc.log" 2>&1 &
     local client_pid=$!
