@@ -340,6 +340,12 @@ import Testing
         Case(file: "frps.json", text: "[]", places: ["1:1 "], says: "a table of keys and values"),
         Case(file: "frps.json", text: "", places: ["1:1 "], says: "ends too early"),
         Case(file: "frps.ini", text: "bind_port = 7000\n", places: ["1:1 "], says: "write [common] above it"),
+        Case(
+            file: "frpc.ini",
+            text: "[web]\ntype = tcp\nlocal_port = 1\n",
+            places: ["1:1 common"],
+            says: "[common] is missing"
+        ),
         Case(file: "frps.ini", text: "[common\n", places: ["1:1 "]),
         Case(file: "frpc.toml", text: "a = {{ .Env.HOME }}\n", places: ["1:5 "], says: "{{ .Env.HOME }} is not known"),
         Case(

@@ -54,3 +54,11 @@ import Testing
         }
     }
 }
+
+@Suite struct ServerValueTests {
+    @Test func onePublicPortMayBeANumber() throws {
+        let text = Array("publicPorts: 25565\n".utf8)
+        let server = try ConfigurationFile.loadServer(bytes: text, fileName: "a.yaml").configuration
+        #expect(server.publicPorts == PortRangeList([25565...25565]))
+    }
+}

@@ -35,7 +35,7 @@ enum ServerReader {
         }
         server.sessionPort = top.port("sessionPort") ?? server.sessionPort
         server.httpPort = top.port("httpPort") ?? server.httpPort
-        if let text = top.string("publicPorts"), let entry = top.entry("publicPorts") {
+        if let entry = top.entry("publicPorts"), let text = ports(entry) ?? top.string("publicPorts") {
             do {
                 server.publicPorts = try PortRangeList(parsing: text)
             } catch {
@@ -64,6 +64,12 @@ enum ServerReader {
         }
         top.finish()
         return server
+    }
+
+    /// One port may stand there as a number.
+    private static func ports(_ entry: ConfigurationTable.Entry) -> String? {
+        if case .integer(let number) = entry.node.value { return String(number) }
+        return nil
     }
 
     private static func names(_ top: ScopeReader) -> [String] {

@@ -20,6 +20,7 @@ struct FRPLegacyTranslation {
     func server(_ root: ConfigurationNode) -> ConfigurationTable {
         var builder = TreeBuilder()
         var plugins: [ConfigurationNode] = []
+        requireCommon(root)
         for section in sections(root) {
             if section.key == "common" {
                 common(section, FRPLegacyNames.server, [], &builder)
@@ -59,6 +60,7 @@ struct FRPLegacyTranslation {
         var builder = TreeBuilder()
         var proxies: [ConfigurationNode] = []
         var visitors: [ConfigurationNode] = []
+        if !isInclude { requireCommon(root) }
         for section in sections(root) {
             if section.key == "common" {
                 if !isInclude {
@@ -87,6 +89,16 @@ struct FRPLegacyTranslation {
             )
         }
         return builder.table
+    }
+
+    /// frp refuses a file without it.
+    private func requireCommon(_ root: ConfigurationNode) {
+        guard !sections(root).contains(where: { $0.key == "common" }) else { return }
+        context.add(
+            Text("the section [common] is missing", zh: "缺少小节 [common]"),
+            at: root.position,
+            key: "common"
+        )
     }
 
     private func sections(_ root: ConfigurationNode) -> [Entry] {
