@@ -99,10 +99,12 @@ struct TunnelRun: Sendable {
             case .signal(.stop):
                 screen.show(.ended(nil))
                 return nil
+            case .event(.waiting(let error, _)) where session.once:
+                screen.show(.ended(error))
+                return ExitCode(3)
             case .event(let event):
                 screen.show(event)
                 if case .ended(let error) = event { return error == nil ? nil : .failure }
-                if session.once, case .waiting = event { return ExitCode(3) }
             }
         }
         return nil

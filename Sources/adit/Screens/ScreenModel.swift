@@ -121,7 +121,9 @@ struct ScreenModel: Sendable {
     }
 
     private func retryNote(_ delay: Duration) -> Text {
-        let figure = "\(Int(delay.inSeconds.rounded(.up))) s"
+        let seconds = Int(delay.inSeconds.rounded(.up))
+        if seconds == 0 { return Text("trying again …", zh: "正在重试 …") }
+        let figure = "\(seconds) s"
         return Text("retrying in \(figure) …", zh: "\(figure) 后重试 …")
     }
 

@@ -22,9 +22,9 @@ import Testing
     /// A port on which nothing listens: one that was given and taken back.
     private static func freePort() async throws -> UInt16 {
         let server = try await AnsweringServer.start { $0 }
-        defer { Task { await server.stop() } }
+        let port = server.port
         await server.stop()
-        return server.port
+        return port
     }
 
     @Test("The order becomes the request, with what only Adit knows inside its own object")

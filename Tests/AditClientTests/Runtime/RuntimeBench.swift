@@ -82,7 +82,7 @@ final class RuntimeBench: Sendable {
 /// A server on loopback that answers each piece that it receives with what a closure makes of it.
 struct AnsweringServer {
     let channel: any Channel
-    var port: UInt16 { UInt16(channel.localAddress?.port ?? 0) }
+    let port: UInt16
 
     static func start(port: UInt16 = 0, _ answer: @escaping @Sendable (String) -> String) async throws
         -> AnsweringServer
@@ -95,7 +95,7 @@ struct AnsweringServer {
                 }
             }
             .bind(host: "127.0.0.1", port: Int(port)).get()
-        return AnsweringServer(channel: channel)
+        return AnsweringServer(channel: channel, port: UInt16(channel.localAddress?.port ?? 0))
     }
 
     func stop() async { try? await channel.close() }
