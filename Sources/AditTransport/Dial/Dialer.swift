@@ -4,7 +4,7 @@
 package import AditCore
 import NIOConcurrencyHelpers
 package import NIOCore
-import NIOPosix
+package import NIOPosix
 
 /// Opens connections to one server, wherever it is at the moment.
 ///
@@ -14,11 +14,17 @@ package final class Dialer: Sendable {
     /// What is dialled.
     package let target: HostPort
     private let timeout: TimeAmount
+    private let resolver: (any Resolver & Sendable)?
     private let lastGood = NIOLockedValueBox<SocketAddress?>(nil)
 
-    /// Makes a dialer; `timeout` is for one try with all its addresses.
-    package init(target: HostPort, timeout: Duration = .seconds(10)) {
+    /// Makes a dialer.
+    ///
+    /// - Parameters:
+    ///   - timeout: for one try with all its addresses.
+    ///   - resolver: finds the addresses of the name; nil for the operating system's resolver.
+    package init(target: HostPort, timeout: Duration = .seconds(10), resolver: (any Resolver & Sendable)? = nil) {
         self.target = target
+        self.resolver = resolver
         self.timeout = .nanoseconds(timeout.wholeNanoseconds)
     }
 
@@ -29,9 +35,10 @@ package final class Dialer: Sendable {
         on eventLoop: any EventLoop,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<any Channel> {
-        let makeBootstrap = { @Sendable [timeout] in
+        let makeBootstrap = { @Sendable [timeout, resolver] in
             ClientBootstrap(group: eventLoop)
                 .connectTimeout(timeout)
+                .resolver(resolver)
                 .channelOption(.socketOption(.so_keepalive), value: 1)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelInitializer(initializer)
@@ -50,13 +57,5 @@ package final class Dialer: Sendable {
                 lastGood.withLockedValue { $0 = channel.remoteAddress }
                 return channel
             }
-    }
-
-    /// Remembers an address as one that worked; for a device that knows it from an earlier run.
-    package func remember(_ address: IPEndpoint) {
-        guard let socketAddress = try? SocketAddress(ipAddress: "\(address.address)", port: Int(address.port)) else {
-            return
-        }
-        lastGood.withLockedValue { $0 = socketAddress }
     }
 }

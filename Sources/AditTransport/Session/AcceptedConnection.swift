@@ -22,6 +22,7 @@ final class AcceptedConnection {
     /// How many streams the peer opened before it logged in.
     var strangeStreams = 0
     private(set) var isAuthenticated = false
+    private var isCounted = true
     private let shared: SessionAcceptor.Shared
     private var loginTimeout: Scheduled<Void>?
 
@@ -39,7 +40,7 @@ final class AcceptedConnection {
         channel.closeFuture.assumeIsolated().whenComplete { [self] _ in
             loginTimeout?.cancel()
             loginTimeout = nil
-            if !isAuthenticated { shared.gate.leave(remoteAddress?.address) }
+            leaveGate()
         }
     }
 
@@ -49,7 +50,13 @@ final class AcceptedConnection {
         isAuthenticated = true
         loginTimeout?.cancel()
         loginTimeout = nil
-        if channel.isActive { shared.gate.leave(remoteAddress?.address) } else { isAuthenticated = false }
+        leaveGate()
+    }
+
+    private func leaveGate() {
+        guard isCounted else { return }
+        isCounted = false
+        shared.gate.leave(remoteAddress?.address)
     }
 
     /// Closes what a session lived on, after what was written to it.

@@ -42,7 +42,10 @@ final class ConnectionIntake {
             let (tlsHandler, fingerprint) = tls.makeHandler()
             connection.isTLS = true
             connection.fingerprint = fingerprint
-            try pipeline.addHandlers([tlsHandler, sniffer(isOutermost: false)], position: .after(handler))
+            try pipeline.addHandlers(
+                [tlsHandler, TLSCloseHandler(), sniffer(isOutermost: false)],
+                position: .after(handler)
+            )
             return true
         case .http:
             guard isOutermost, let initializer = shared.httpInitializer else { return false }

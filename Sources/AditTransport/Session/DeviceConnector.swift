@@ -39,6 +39,7 @@ struct DeviceConnector: Sendable {
                     let made = try tls.makeHandler()
                     check = made.check
                     handlers.append(made.handler)
+                    handlers.append(TLSCloseHandler())
                 }
                 handlers.append(
                     ReadinessHandler(check: check, timeout: timeout) { result in
@@ -139,8 +140,8 @@ private final class ReadinessHandler: ChannelInboundHandler, RemovableChannelHan
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if isDone { return context.fireErrorCaught(error) }
-        if let mismatch = check?.mismatch {
-            finish(.failure(.refused(mismatch)))
+        if let untrusted = check?.failure(error) {
+            finish(.failure(.refused(untrusted)))
         } else {
             finish(.failure(.connectionLost("\(error)")))
         }

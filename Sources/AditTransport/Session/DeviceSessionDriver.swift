@@ -36,6 +36,7 @@ final class DeviceSessionDriver {
     private var attempt = 0
     private var wishes: [String: FRPNewProxy] = [:]
     private var order: [String] = []
+    private var hasToldStop = false
     private var stopPromises: [EventLoopPromise<Void>] = []
 
     init(
@@ -143,12 +144,13 @@ final class DeviceSessionDriver {
     }
 
     private func stopped() {
-        let first: Bool
-        if case .stopped = state, stopPromises.isEmpty { first = false } else { first = true }
         state = .stopped
+        if !hasToldStop {
+            hasToldStop = true
+            delegate.sessionEvent(.stopped)
+        }
         let promises = stopPromises
         stopPromises = []
-        if first { delegate.sessionEvent(.stopped) }
         for promise in promises { promise.succeed() }
     }
 
@@ -231,7 +233,7 @@ final class DeviceSessionDriver {
                 if refusal.code == .notAllowed, !configuration.runID.isEmpty {
                     // The run id went to somebody else: come back as a new session.
                     configuration.runID = ""
-                } else if configuration.credentials.isAdit, Self.permanent.contains(refusal.code) {
+                } else if isPermanent(refusal) {
                     return refuse(refusal)
                 }
             }
@@ -244,6 +246,15 @@ final class DeviceSessionDriver {
         }
         state = .waiting(timer)
         delegate.sessionEvent(.disconnected(error, retryAfter: delay))
+    }
+
+    private func isPermanent(_ refusal: AditError) -> Bool {
+        guard configuration.credentials.isAdit, Self.permanent.contains(refusal.code) else { return false }
+        // A certificate that an authority does not vouch for may be renewed without anybody here.
+        switch configuration.serverTrust {
+        case .publicAuthorities, .authorities: return refusal.code != .serverKeyChanged
+        default: return true
+        }
     }
 
     private func refuse(_ error: AditError) {

@@ -7,7 +7,8 @@ import NIOCore
 
 /// Reads the first frame of a connection or stream, then holds everything behind it until somebody takes over.
 ///
-/// It asks for reads by itself, because an `EarlyDataHandler` behind it may be holding them back.
+/// It asks for reads by itself, because an `EarlyDataHandler` behind it may be holding them back. Meanwhile `autoRead` is
+/// off: only then does TLS read on by itself after bytes that carry no data, such as session tickets.
 final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -65,6 +66,7 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.fireChannelReadComplete()
         }
         if isInputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 
@@ -75,6 +77,7 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
                 fail("nothing came in time")
             }
         }
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
         if context.channel.isActive { context.read() }
     }
 

@@ -12,13 +12,15 @@ final class ServerControlHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// How many frames may be queued while the device does not read.
+    private static let maximumUnreadFrames = 1024
+
     private let connection: AcceptedConnection
     private let shared: SessionAcceptor.Shared
     private let version: FRPWireVersion
     private let stream: ControlStream
     private var machine: ServerControl
     private var context: ChannelHandlerContext?
-    private var request: LoginRequest?
     private var session: ServerSession?
     private var isOpen = false
     private var hasEnded = false
@@ -26,6 +28,7 @@ final class ServerControlHandler: ChannelInboundHandler {
     private var inputs: [ServerControl.Input] = []
     private var timer: Scheduled<Void>?
     private var timerDeadline: Instant?
+    private var unreadFrames = 0
     private var nextID: UInt64 = 1
     private var visitors: [VisitorID: EventLoopPromise<any Channel>] = [:]
     private var idle: [WorkConnectionID: IdleWorkConnection] = [:]
@@ -53,7 +56,7 @@ final class ServerControlHandler: ChannelInboundHandler {
         )
     }
 
-    private var now: Instant { context.map { Instant($0.eventLoop.now) } ?? .zero }
+    private var now: Instant { Instant(connection.channel.eventLoop.now) }
 
     // MARK: Channel events
 
@@ -139,6 +142,18 @@ final class ServerControlHandler: ChannelInboundHandler {
 
     private func send(_ frame: FRPFrame) {
         guard let context else { return }
+        if context.channel.isWritable {
+            unreadFrames = 0
+        } else if case .message(.requestReport) = frame {
+            // A device that reads slowly misses reports, not connections.
+            return
+        } else {
+            unreadFrames += 1
+            guard unreadFrames <= Self.maximumUnreadFrames else {
+                step(.end(.connectionLost("the device does not read its control stream")))
+                return
+            }
+        }
         do {
             let bytes = try stream.encode(frame)
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
@@ -164,7 +179,6 @@ final class ServerControlHandler: ChannelInboundHandler {
 
     private func authorize(_ request: LoginRequest) {
         guard let context else { return }
-        self.request = request
         guard !shared.gate.isBlocked(connection.remoteAddress?.address, at: now) else {
             let error = AditError(
                 .limitReached,
@@ -372,6 +386,8 @@ final class ServerControlHandler: ChannelInboundHandler {
             shared.directory.release(session)
             session.finish(reason)
         }
+        // The session holds this handler; whoever keeps the session must not keep both for ever.
+        session = nil
         connection.end(control: context?.channel)
     }
 }

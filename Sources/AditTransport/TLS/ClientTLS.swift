@@ -87,8 +87,24 @@ package final class PinCheck: Sendable {
         return matches(fingerprint)
     }
 
-    /// What a person is told when the key was another one; nil when the handshake failed for another reason.
-    package var mismatch: AditError? {
+    /// What a person is told when the server is not the right one; nil when the handshake failed for another reason.
+    package func failure(_ error: any Error) -> AditError? {
+        if isPinned { return mismatch }
+        guard "\(error)".contains("CERTIFICATE_VERIFY_FAILED") else { return nil }
+        return AditError(
+            .serverKeyChanged,
+            Text("No authority vouches for the server's certificate", zh: "没有证书机构为服务器的证书担保"),
+            why: [
+                Text(
+                    "it is self-signed, expired, or for another name",
+                    zh: "该证书是自签名的、已过期，或属于其他名称"
+                )
+            ],
+            fix: Text("join with an invite, which pins the key: adit join INVITE", zh: "请用会固定密钥的邀请码加入：adit join 邀请码")
+        )
+    }
+
+    private var mismatch: AditError? {
         guard isPinned, let seen = found.withLockedValue({ $0 }), !matches(seen) else { return nil }
         let expected: Text =
             switch trust {

@@ -36,7 +36,7 @@ package struct AttemptLimiter: Sendable {
     /// Whether an address has used up its failures.
     package func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
         guard let bucket = buckets[Self.group(address)] else { return false }
-        return level(bucket, now) >= burst
+        return level(bucket, now) > burst - 1
     }
 
     /// Counts one failure.

@@ -61,6 +61,7 @@ struct AttemptLimiterTests {
         limiter.recordFailure(address, at: .zero)
         #expect(limiter.isBlocked(address, at: .zero))
         #expect(limiter.isBlocked(.v4(1), at: .zero) == false)
+        #expect(limiter.isBlocked(address, at: .zero + .seconds(5)))
         #expect(limiter.isBlocked(address, at: .zero + .seconds(7)) == false)
     }
 
