@@ -8,6 +8,7 @@ package import AditWire
 import Glibc
 import NIOConcurrencyHelpers
 package import NIOCore
+import NIOPosix
 
 /// Keeps tunnels open: tells the server which are wanted, leads every visitor to its target, and watches the targets.
 ///
@@ -75,7 +76,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     private func open(_ order: TunnelOrder) {
         if let error = TargetRules.loop(order.target, server: server) {
             state.withLockedValue { $0.failed(order.name, error, state: .refused) }
-            return tell(.refused(tunnel: order.name, error, retryIn: nil))
+            return refused(order.name, error, willRetry: false)
         }
         probe(order.name)
         link.withLockedValue { $0 }?.register(order.request(rewrite: nil))
@@ -235,17 +236,23 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             return (tunnel.order, tunnel.lastProbe != result)
         }
         guard let (order, isNews) = found else { return }
-        if isNews {
-            // Only a failure needs the facts of this machine, and collecting them reads much of /proc.
-            let facts: TargetDiagnosis
-            if case .failed = result {
-                facts = diagnose()
-            } else {
-                facts = TargetDiagnosis(listening: [], isInContainer: false)
-            }
-            let health = facts.health(result, of: order.target, command: order.kind.rawValue)
-            if state.withLockedValue({ $0.noteHealth(name, health) }) { tell(.health(tunnel: name, health)) }
+        let none = TargetDiagnosis(listening: [], isInContainer: false)
+        guard isNews, case .failed = result else {
+            return conclude(
+                isNews ? none.health(result, of: order.target, command: order.kind.rawValue) : nil,
+                of: name
+            )
         }
+        // The facts of this machine are only asked for when they are needed: collecting them reads much of /proc.
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop) { [diagnose] in diagnose() }.whenSuccess { [self] facts in
+            guard state.withLockedValue({ $0.tunnels[name]?.generation == generation }) else { return }
+            conclude(facts.health(result, of: order.target, command: order.kind.rawValue), of: name)
+        }
+    }
+
+    /// Takes note of a target's health, if that is news, and goes on looking for as long as it is bad.
+    private func conclude(_ news: TargetHealth?, of name: String) {
+        if let news, state.withLockedValue({ $0.noteHealth(name, news) }) { tell(.health(tunnel: name, news)) }
         if case .fails? = state.withLockedValue({ $0.tunnels[name]?.health }) {
             loop.scheduleTask(in: probeInterval) { [weak self] in self?.probe(name) }
         } else {

@@ -20,9 +20,9 @@ package struct ListeningPort: Hashable, Sendable {
 /// Reads the listening TCP ports of this machine from Linux's /proc (proc(5)).
 package enum ListeningPorts {
     /// A row of /proc/net/tcp or tcp6 whose state is LISTEN.
-    package struct Row: Hashable, Sendable {
-        package var endpoint: IPEndpoint
-        package var inode: UInt64
+    struct Row: Hashable, Sendable {
+        var endpoint: IPEndpoint
+        var inode: UInt64
     }
 
     /// What listens now, one entry for each port, lowest first; at most 1024 rows of each table are read.
@@ -36,7 +36,7 @@ package enum ListeningPorts {
     }
 
     /// The LISTEN rows of the text of /proc/net/tcp or /proc/net/tcp6; lines of any other shape are passed over.
-    package static func parse(_ text: String) -> [Row] {
+    static func parse(_ text: String) -> [Row] {
         var rows: [Row] = []
         for line in text.split(separator: "\n").dropFirst() where rows.count < 1024 {
             let fields = line.split(separator: " ", omittingEmptySubsequences: true)
@@ -49,7 +49,7 @@ package enum ListeningPorts {
     }
 
     /// One entry for each port: the widest address it listens on, with the process name where known.
-    package static func merge(_ rows: [Row], names: [UInt64: String]) -> [ListeningPort] {
+    static func merge(_ rows: [Row], names: [UInt64: String]) -> [ListeningPort] {
         var ports: [UInt16: ListeningPort] = [:]
         for row in rows {
             let candidate = ListeningPort(row.endpoint, process: names[row.inode])

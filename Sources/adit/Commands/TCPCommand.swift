@@ -19,6 +19,9 @@ struct TCPCommand: AsyncParsableCommand {
     @Argument(help: "Where visitors are led.")
     var target: String
 
+    @Option(help: "What to call the tunnel. Without it, tcp and its port.")
+    var name: String?
+
     @Option(help: "The wanted public port. Without it, the one that the server keeps for this computer and target.")
     var port: UInt16?
 
@@ -33,7 +36,7 @@ struct TCPCommand: AsyncParsableCommand {
     /// - Throws: `ErrorCode.riskyPort` for a port that should not be open to everybody.
     func order() throws -> TunnelOrder {
         let target = try TunnelTarget(parsing: target, scheme: .tcp)
-        var order = TunnelOrder(kind: .tcp, target: target)
+        var order = TunnelOrder(kind: .tcp, target: target, name: name)
         if port == 0 { throw ValidationError("--port is from 1 to 65535") }
         order.port = port
         order.isPublic = isPublic
