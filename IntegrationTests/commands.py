@@ -410,10 +410,10 @@ class Commands(unittest.TestCase):
         program.wait_for("http://")
         self.assertEqual(self.get(program.lines[0])[0], 200)
         program = self.device("laptop", "tcp", str(service.port), "--json")
-        program.wait_for('"opened"')
+        program.wait_for('"event":"tunnel"')
         events = [json.loads(line) for line in program.lines]
-        opened = next(event for event in events if event["event"] == "opened")
-        self.assertRegex(json.dumps(opened), r":2\d{4}")
+        opened = next(event for event in events if event["event"] == "tunnel")
+        self.assertRegex(opened["address"], r":2\d{4}$")
 
 
 if __name__ == "__main__":
