@@ -58,7 +58,7 @@ package struct TargetDiagnosis: Sendable {
             {
                 return otherAddress(place, port, target, command)
             }
-            if isInContainer { return inContainer(place, target, command) }
+            if isInContainer, likely(for: target) == nil { return inContainer(place, target, command) }
             return nothing(place, target, command)
         case .unresolved(let words):
             return AditError(

@@ -160,8 +160,8 @@ private final class AnswerCollector: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         timer?.cancel()
-        // Bytes before an untidy end are an answer all the same.
-        if bytes.isEmpty { answer.fail(error) } else { answer.succeed(bytes) }
+        // Bytes before an untidy end are an answer all the same, and a reset is one too: a server of TLS does that.
+        if bytes.isEmpty, !(error is IOError) { answer.fail(error) } else { answer.succeed(bytes) }
         context.close(promise: nil)
     }
 

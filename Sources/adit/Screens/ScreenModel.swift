@@ -157,11 +157,12 @@ struct ScreenModel: Sendable {
 
     private func held(_ order: TunnelOrder) -> String {
         guard case .fails? = health[order.name] else { return "" }
-        let words = Text(
-            "   held; opens when port \(order.target.port) answers …",
-            zh: "   已保留；端口 \(order.target.port) 有应答后开放 …"
-        )
-        return style.spell(words.in(style.language))
+        return "   " + style.spell(holding(order).in(style.language))
+    }
+
+    private func holding(_ order: TunnelOrder) -> Text {
+        let port = order.target.port
+        return Text("held; opens when port \(port) answers …", zh: "已保留；端口 \(port) 有应答后开放 …")
     }
 
     private func compact(_ order: TunnelOrder, _ address: String, _ note: Text?) -> String {
@@ -202,7 +203,9 @@ struct ScreenModel: Sendable {
         guard mode == .people || mode == .quiet, let order = orders.first(where: { $0.name == name }) else { return [] }
         switch now {
         case .unknown: return []
-        case .fails(let error): return before == now ? [] : lines(for: error, of: name)
+        case .fails(let error):
+            if before == now { return [] }
+            return lines(for: error, of: name) + (addresses[name] == nil ? [] : notes([holding(order)]))
         case .answers(let status, let after):
             guard mode == .people, addresses[name] != nil, before != .unknown || style.isTerminal == false else {
                 return []

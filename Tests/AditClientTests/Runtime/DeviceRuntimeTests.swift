@@ -187,6 +187,17 @@ import Testing
         await server.stop()
     }
 
+    @Test("A target that resets the connection at a request is there all the same")
+    func resets() async throws {
+        let server = try await AnsweringServer.start { _ in AnsweringServer.reset }
+        let bench = RuntimeBench([Self.http(server.port)])
+        let status = await bench.next { event -> Int?? in
+            if case .health(_, .answers(let status, _)) = event { .some(status) } else { nil }
+        }
+        #expect(status == .some(nil))
+        await server.stop()
+    }
+
     @Test("Other tunnels replace the present ones without touching those that stay the same")
     func replaces() throws {
         let bench = RuntimeBench([Self.tcp(1, name: "a"), Self.tcp(2, name: "b"), Self.tcp(3, name: "c")])

@@ -9,6 +9,10 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// A session that only notes what it was asked for.
 final class FakeLink: DeviceLink {
     enum Call: Equatable {
@@ -83,6 +87,8 @@ final class RuntimeBench: Sendable {
 struct AnsweringServer {
     let channel: any Channel
     let port: UInt16
+    /// The answer that is a reset of the connection.
+    static let reset = "\u{0}reset"
 
     static func start(port: UInt16 = 0, _ answer: @escaping @Sendable (String) -> String) async throws
         -> AnsweringServer
@@ -109,6 +115,12 @@ struct AnsweringServer {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let text = answer(String(buffer: unwrapInboundIn(data)))
+            guard text != AnsweringServer.reset else {
+                guard let options = context.channel as? any SocketOptionProvider else { return }
+                let channel = context.channel
+                options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in channel.close(promise: nil) }
+                return
+            }
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
         }
 

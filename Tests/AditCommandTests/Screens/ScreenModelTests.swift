@@ -75,7 +75,8 @@ import Testing
         )
         #expect(
             screen(.health(tunnel: "http-3000", .fails(ScreenScript.nothing))) == [
-                "2> ✗ ADIT-201  nothing answers on localhost:3000 | listening here: 5173 node | fix: did you mean:  adit http 5173"
+                "2> ✗ ADIT-201  nothing answers on localhost:3000 | listening here: 5173 node | fix: did you mean:  adit http 5173",
+                "2> held; opens when port 3000 answers …",
             ]
         )
         #expect(
