@@ -383,7 +383,8 @@ class Commands(unittest.TestCase):
         ports = (self.session_port, self.http_port, int(tcp.rsplit(":", 1)[1]))
         before = resident(self.server.process.pid)
         garbage = [os.urandom(2000) for _ in range(40)]
-        garbage += [b"\x16\x03\x01\xff\xff" + os.urandom(100), b"\0" * 5000, b"o" + b"\x7f" + b"\xff" * 7, b"FRP\0\2\r\n" + b"\xff" * 50]
+        garbage += [b"\x16\x03\x01\xff\xff" + os.urandom(100), b"\0" * 5000]
+        garbage += [b"o" + b"\x7f" + b"\xff" * 7, b"FRP\0\2\r\n" + b"\xff" * 50]
         garbage += [b"\0\0\0\1\0\0\0\1" + b"\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000]
         garbage += [b"\0\1\0\1" + (2 * i + 1).to_bytes(4, "big") + b"\0\0\0\0" for i in range(50)]
         garbage += [b"".join(b"\0\1\0\1" + (2 * i + 1).to_bytes(4, "big") + b"\0\0\0\0" for i in range(20000))]

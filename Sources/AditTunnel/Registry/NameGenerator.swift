@@ -38,6 +38,8 @@ package struct NameGenerator: Sendable {
     }
 
     // No word that can offend together with another, none that sounds like a role of a server.
+
+    /// The first words of names.
     package static let adjectives: [String] = [
         "agile", "amber", "azure", "bold", "brave", "bright", "brisk", "calm", "clear", "clever", "cosy", "crisp",
         "dapper", "deft", "eager", "early", "easy", "fair", "fleet", "fond", "fresh", "gentle", "glad", "golden",
@@ -47,6 +49,7 @@ package struct NameGenerator: Sendable {
         "sunny", "swift", "tidy", "warm",
     ]
 
+    /// The second words of names.
     package static let nouns: [String] = [
         "acorn", "alder", "aspen", "badger", "beaver", "birch", "bison", "brook", "canyon", "cedar", "cliff", "cloud",
         "comet", "coral", "crane", "creek", "daisy", "delta", "dune", "eagle", "falcon", "fern", "finch", "fjord",
