@@ -61,7 +61,7 @@ package struct DialFailure: Error, Sendable, Hashable {
         self.nameError = nameError
     }
 
-    /// `Connection refused` out of `connection reset (error set): Connection refused (errno: 111)`.
+    /// `Connection refused` out of NIO's `… (error set: Connection refused) (errno: 111)`.
     static func words(_ error: any Error) -> String {
         if case .some(.connectTimeout(let time)) = error as? ChannelError {
             return "no answer in \(time.nanoseconds / 1_000_000_000) s"
@@ -70,6 +70,7 @@ package struct DialFailure: Error, Sendable, Hashable {
         if error is IOError {
             if let end = text.firstRange(of: " (errno") { text = text[..<end.lowerBound] }
             if let colon = text.lastIndex(of: ":") { text = text[text.index(after: colon)...].drop { $0 == " " } }
+            if text.last == ")" { text.removeLast() }
         }
         return String(text)
     }

@@ -10,14 +10,15 @@ final class AcceptGate: Sendable {
     private struct State {
         var total = 0
         var byAddress: [IPAddress: Int] = [:]
-        var limiter = AttemptLimiter()
+        var limiter: AttemptLimiter
     }
 
     private let maximumTotal: Int
     private let maximumPerAddress: Int
-    private let state = NIOLockedValueBox(State())
+    private let state: NIOLockedValueBox<State>
 
-    init(maximumTotal: Int, maximumPerAddress: Int) {
+    init(maximumTotal: Int, maximumPerAddress: Int, limiter: AttemptLimiter) {
+        state = NIOLockedValueBox(State(limiter: limiter))
         self.maximumTotal = maximumTotal
         self.maximumPerAddress = maximumPerAddress
     }

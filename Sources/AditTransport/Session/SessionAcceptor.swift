@@ -22,6 +22,10 @@ package final class SessionAcceptor: Sendable {
         package var maximumStrangers = 1024
         /// See `maximumStrangers`.
         package var maximumStrangersPerAddress = 64
+        /// How many failed logins an address has free.
+        package var failedLoginBurst = 10
+        /// The time after which one failed login is forgiven.
+        package var failedLoginRecovery = Duration.seconds(6)
         /// How many streams one session may have open.
         package var maximumStreams = 8192
         /// The time between two pings of the multiplexer.
@@ -62,7 +66,11 @@ package final class SessionAcceptor: Sendable {
             directory = SessionDirectory(capacity: configuration.maximumSessions)
             gate = AcceptGate(
                 maximumTotal: configuration.maximumStrangers,
-                maximumPerAddress: configuration.maximumStrangersPerAddress
+                maximumPerAddress: configuration.maximumStrangersPerAddress,
+                limiter: AttemptLimiter(
+                    burst: configuration.failedLoginBurst,
+                    recovery: configuration.failedLoginRecovery
+                )
             )
             self.random = random
             self.logger = logger

@@ -186,8 +186,8 @@ struct AditSessionTests {
     func silence() async throws {
         let house = try await SessionHouse.open(policy: policy())
         var configuration = house.configuration(.device(key, invite: nil))
-        configuration.muxPingInterval = .milliseconds(100)
-        configuration.muxPingTimeout = .milliseconds(200)
+        configuration.muxPingInterval = .milliseconds(300)
+        configuration.muxPingTimeout = .seconds(2)
         let device = TestDevice(configuration)
         device.session.start()
         try await device.waitForConnection()

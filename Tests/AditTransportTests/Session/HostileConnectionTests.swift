@@ -135,7 +135,7 @@ struct HostileConnectionTests {
 
     @Test("After ten failed logins an address has to wait, even with the right token")
     func failedLogins() async throws {
-        let house = try await SessionHouse.open()
+        let house = try await SessionHouse.open { $0.failedLoginRecovery = .seconds(600) }
         let wrong = FRPLogin(privilegeKey: "0", timestamp: 1)
         for _ in 0..<10 { _ = try await Self.send(try Self.frame(.login(wrong), .v1), to: house) }
         let right = FRPLogin(privilegeKey: FRPTokenKey(token: "secret").privilegeKey(timestamp: 1), timestamp: 1)
