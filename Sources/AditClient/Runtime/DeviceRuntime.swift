@@ -74,7 +74,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     package var status: DeviceStatus { state.withLockedValue { $0.snapshot } }
 
     private func open(_ order: TunnelOrder) {
-        if let error = TargetRules.loop(order.target, server: server) {
+        if let error = TargetRules.loop(order.target, server: server) ?? TargetRules.refusal(of: order) {
             state.withLockedValue { $0.failed(order.name, error, state: .refused) }
             return refused(order.name, error, willRetry: false)
         }

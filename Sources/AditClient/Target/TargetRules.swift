@@ -46,6 +46,13 @@ package enum TargetRules {
         )
     }
 
+    /// Why an order whose target is written as an address may not be opened at all; a name is judged at each dial.
+    static func refusal(of order: TunnelOrder) -> AditError? {
+        guard let address = IPAddress(order.target.host) else { return nil }
+        let isAllowed = order.targetAllow.contains(order.target.host)
+        return refusal(of: address, target: order.target, isAllowed: isAllowed)
+    }
+
     /// The gate in front of a risky port: an error unless the person said `--public` or limited the visitors.
     package static func riskyPortGate(_ target: TunnelTarget, isPublic: Bool, allow: [CIDR]) -> AditError? {
         guard let service = NotablePorts.risky[target.port], !isPublic, allow.isEmpty else { return nil }

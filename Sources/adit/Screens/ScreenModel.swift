@@ -44,6 +44,7 @@ struct ScreenModel: Sendable {
     private var addresses: [String: [String]] = [:]
     private var facts: SessionFacts?
     private var shownError: AditError?
+    private var lastRefusal: AditError?
     private var retryAt: Int64?
     private var isAway = false
 
@@ -62,10 +63,12 @@ struct ScreenModel: Sendable {
         case .waiting(let error, let retryIn): output = waiting(error, retryIn, at: time)
         case .opened(let tunnel): output = opened(tunnel, at: time)
         case .refused(let name, let error, let retryIn):
+            lastRefusal = error
             output = lines(for: error, of: name)
             if let retryIn { output += notes([retryNote(retryIn)]) }
         case .closed(let name, let error):
             addresses[name] = nil
+            lastRefusal = error
             output = lines(for: error, of: name)
         case .health(let name, let now): output = healthChanged(name, now)
         case .hostRewritten(let name, let error): output = lines(for: error, of: name)
@@ -114,7 +117,8 @@ struct ScreenModel: Sendable {
     private mutating func ended(_ error: AditError?) -> [ScreenOutput] {
         retryAt = nil
         let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
-        if let error { return clear + lines(for: error, of: nil) }
+        // The reason was shown when the last tunnel was refused.
+        if let error { return clear + (error == lastRefusal ? [] : lines(for: error, of: nil)) }
         guard mode == .people, !addresses.isEmpty else { return clear }
         let words = Text("closed. The address stays yours: run the same command again.", zh: "已关闭。地址为你保留：再次运行同一命令即可恢复。")
         return clear + [.line(indent + style.spell(words.in(style.language)))]

@@ -219,6 +219,23 @@ import Testing
         #expect(bench.link.summary == [])
     }
 
+    @Test("A target at a forbidden address is refused before the server is asked, and a person may insist")
+    func forbidden() async {
+        var order = TunnelOrder(
+            kind: .http,
+            target: TunnelTarget(scheme: .http, host: "169.254.169.254", port: 80),
+            name: "meta"
+        )
+        let bench = RuntimeBench([order])
+        let end = await bench.next { event -> ErrorCode? in
+            if case .ended(let error?) = event { error.code } else { nil }
+        }
+        #expect(end == .targetRefused)
+        #expect(bench.link.summary == [])
+        order.targetAllow = ["169.254.169.254"]
+        #expect(TargetRules.refusal(of: order) == nil)
+    }
+
     @Test("The end of a process is what a person has to mend: not a lost session, not a refusal that may pass")
     func ends() async {
         let bench = RuntimeBench([Self.tcp(1, name: "a"), Self.tcp(2, name: "b")])

@@ -259,6 +259,14 @@ import Testing
         }
     }
 
+    @Test("The reason of the end is shown once")
+    func endsOnce() {
+        var screen = ScreenScript()
+        let error = AditError(.nameTaken, "taken")
+        #expect(screen(.refused(tunnel: "http-3000", error, retryIn: nil)) == ["2> ✗ ADIT-302  taken"])
+        #expect(screen(.ended(error)) == [])
+    }
+
     @Test("Colour carries the marks where it is wanted")
     func colour() {
         let style = ScreenStyle(hasColor: true, isTerminal: true)
