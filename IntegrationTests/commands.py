@@ -154,8 +154,8 @@ class Commands(unittest.TestCase):
     def join(self, name):
         return self.adit(name, "join", self.invite(), "--name", name)
 
-    def device(self, name, *arguments):
-        program = Program(*arguments, env=self.environment(name))
+    def device(self, name, *arguments, **options):
+        program = Program(*arguments, env=self.environment(name), **options)
         self.addCleanup(program.stop)
         return program
 

@@ -23,7 +23,7 @@ def free_ports(count):
 class Program:
     """A running adit, whose output can be waited for."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, stderr=subprocess.STDOUT):
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
@@ -32,7 +32,7 @@ class Program:
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             encoding="utf-8",
         )

@@ -72,7 +72,7 @@ final class ConnectionIntake {
     }
 
     private func multiplex(after handler: SniffHandler) throws {
-        var configuration = YamuxConfiguration.frp
+        var configuration = YamuxConfiguration()
         configuration.pingInterval = shared.configuration.muxPingInterval
         configuration.pingTimeout = shared.configuration.muxPingTimeout
         configuration.maximumStreams = shared.configuration.maximumStreams
