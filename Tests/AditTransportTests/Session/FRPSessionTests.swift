@@ -7,6 +7,7 @@ import AditTransport
 import AditTunnel
 import AditWire
 import NIOCore
+import NIOPosix
 import Testing
 
 @Suite("Sessions of plain frp over sockets")
@@ -186,6 +187,33 @@ struct FRPSessionTests {
         #expect(house.acceptor.sessionCount == 1)
         try await plain.session.stop().get()
         try await secure.session.stop().get()
+        try await house.close()
+    }
+
+    @Test("Nothing of a session is kept when it has ended")
+    func noLeak() async throws {
+        let house = try await SessionHouse.open()
+        weak var kept: ServerSession?
+        weak var keptDevice: DeviceSession?
+        for isMultiplexed in [true, false] {
+            do {
+                let device = Self.device(house, Wire(version: .v2, isTLS: false, isMultiplexed: isMultiplexed))
+                device.session.register(FRPNewProxy(proxyName: "p", proxyType: "tcp"))
+                device.session.start()
+                try await device.waitForTunnel("p")
+                let session = try #require(house.policy.snapshot.sessions.first)
+                kept = session
+                keptDevice = device.session
+                _ = try await session.exchange([1], with: "p")
+                try await device.session.stop().get()
+                _ = try await session.closed.orFail(after: .seconds(30)).get()
+            }
+            for channel in house.connections { try await channel.closeFuture.get() }
+            // Whatever was on its way on the loops has passed.
+            for loop in SessionHouse.group.makeIterator() { try await loop.submit {}.get() }
+            #expect(kept == nil)
+            #expect(keptDevice == nil)
+        }
         try await house.close()
     }
 }

@@ -43,13 +43,24 @@ struct HostileConnectionTests {
 
     @Test("Random beginnings are closed and nothing stays behind")
     func randomBytes() async throws {
-        let house = try await SessionHouse.open { $0.sniffTimeout = .milliseconds(300) }
+        let house = try await SessionHouse.open {
+            $0.sniffTimeout = .milliseconds(300)
+            $0.control.loginTimeout = .milliseconds(300)
+        }
         var generator = SeededGenerator(seed: 99)
         let starts: [UInt8] = [0x16, 0x17, 0x00, 0x46, 0x6F, 0x77, 0x76, 0x47]
-        for round in 0..<300 {
-            var bytes = (0..<Int(generator.next() % 40 + 1)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-            if round.isMultiple(of: 2) { bytes[0] = starts[round / 2 % starts.count] }
-            _ = try await Self.send(bytes, to: house, closes: round.isMultiple(of: 3))
+        for batch in 0..<10 {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for round in batch * 30..<batch * 30 + 30 {
+                    let count = Int(generator.next() % 40 + 1)
+                    var bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+                    if round.isMultiple(of: 2) { bytes[0] = starts[round / 2 % starts.count] }
+                    group.addTask { [bytes] in
+                        _ = try await Self.send(bytes, to: house, closes: round.isMultiple(of: 3))
+                    }
+                }
+                try await group.waitForAll()
+            }
         }
         try await Self.waitForNoStrangers(house)
         #expect(house.policy.snapshot.requests.isEmpty)

@@ -1,6 +1,0 @@
-// SPDX-FileCopyrightText: The Adit authors
-// SPDX-License-Identifier: Apache-2.0
-
-import Testing
-
-@Test func roomBuilds() {}
