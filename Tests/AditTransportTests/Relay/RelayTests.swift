@@ -142,13 +142,18 @@ import Testing
             .connect(host: "127.0.0.1", port: chain.port).get()
         _ = await target.connections.first { _ in true }
         let total = 128 * 1024 * 1024
+        let someBytesTaken = loop.makePromise(of: Void.self)
         try await loop.submit {
             let chunk = RelayPattern.prefix(64 * 1024)
             for _ in 0..<total / chunk.readableBytes {
-                writer.write(chunk).assumeIsolated().whenSuccess { accepted.value += chunk.readableBytes }
+                writer.write(chunk).assumeIsolated().whenComplete { result in
+                    if case .success = result { accepted.value += chunk.readableBytes }
+                    someBytesTaken.completeWith(result)
+                }
             }
             writer.flush()
         }.get()
+        try await someBytesTaken.futureResult.get()
         // While the writer is stuck, others come and go the same way.
         for _ in 0..<40 {
             let (_, received) = try await visit(chain.port, .init(sends: 100))
