@@ -38,6 +38,9 @@ extension ServerPolicy {
         let isTokenRight = request.tokenProofMatches(token: setup.token ?? "")
         if isTokenRight {
             credential = .token
+        } else if offersToken {
+            // Also for a device that is known: whoever names a secret is told when it is the wrong one.
+            return refuseLater(.refuse(setup.token == nil ? Refusal.noToken : Refusal.tokenWrong), request, on: loop)
         } else if !device.invite.isEmpty {
             credential = .invite(digest: SHA256Digest(of: device.invite).description)
         } else {
@@ -70,10 +73,7 @@ extension ServerPolicy {
                 )
                 return loop.makeSucceededFuture(.accept(acceptance))
             }
-            var error = Refusal.invite(admission, now: now) ?? Refusal.storeFailed
-            if case .unknown = admission, offersToken {
-                error = setup.token == nil ? Refusal.noToken : Refusal.tokenWrong
-            }
+            let error = Refusal.invite(admission, now: now) ?? Refusal.storeFailed
             switch error.code {
             case .inviteWrong, .inviteUsed, .tokenRefused:
                 return self.refuseLater(.refuse(error), request, on: loop)

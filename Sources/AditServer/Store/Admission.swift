@@ -101,7 +101,7 @@ extension Store {
     ) -> EventLoopFuture<Admission> {
         perform(on: loop) { database in
             let device = try DeviceRecord.find(key: key, in: database)
-            if let device, device.removed == nil {
+            if let device, device.removed == nil, !device.isByToken || credential == .token {
                 try database.execute(
                     sql: "UPDATE device SET lastSeen = ? WHERE key = ?",
                     arguments: [now.seconds, key]
@@ -122,7 +122,13 @@ extension Store {
                     return refusal
                 }
             }
-            let admitted = try DeviceRecord.admit(key: key, wantedName: wantedName, at: now, in: database)
+            let admitted = try DeviceRecord.admit(
+                key: key,
+                wantedName: wantedName,
+                byToken: credential == .token,
+                at: now,
+                in: database
+            )
             return .member(name: admitted.name, isNew: true)
         }
     }

@@ -15,6 +15,8 @@ package struct DeviceRecord: Sendable, Hashable {
     package let lastSeen: UnixTime
     /// When the owner removed it; nil for a member.
     package let removed: UnixTime?
+    /// Whether it came with the server's token and has to show it each time, instead of having joined by invite.
+    package let isByToken: Bool
 
     init(row: Row) {
         key = row["key"]
@@ -22,6 +24,7 @@ package struct DeviceRecord: Sendable, Hashable {
         joined = UnixTime(seconds: row["joined"])
         lastSeen = UnixTime(seconds: row["lastSeen"])
         removed = (row["removed"] as Int64?).map { UnixTime(seconds: $0) }
+        isByToken = row["byToken"]
     }
 }
 
@@ -39,6 +42,7 @@ extension DeviceRecord {
     static func admit(
         key: String,
         wantedName: String,
+        byToken: Bool,
         at now: UnixTime,
         in database: Database
     ) throws -> DeviceRecord {
@@ -54,13 +58,17 @@ extension DeviceRecord {
         }
         try database.execute(
             sql: """
-                INSERT INTO device (key, name, joined, lastSeen) VALUES (?, ?, ?, ?)
-                ON CONFLICT (key) DO UPDATE SET name = excluded.name, lastSeen = excluded.lastSeen, removed = NULL
+                INSERT INTO device (key, name, joined, lastSeen, byToken) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (key) DO UPDATE SET name = excluded.name, lastSeen = excluded.lastSeen, removed = NULL,
+                    byToken = excluded.byToken
                 """,
-            arguments: [key, name, now.seconds, now.seconds]
+            arguments: [key, name, now.seconds, now.seconds, byToken]
         )
         return DeviceRecord(
-            row: ["key": key, "name": name, "joined": now.seconds, "lastSeen": now.seconds, "removed": nil]
+            row: [
+                "key": key, "name": name, "joined": now.seconds, "lastSeen": now.seconds, "removed": nil,
+                "byToken": byToken,
+            ]
         )
     }
 }

@@ -17,7 +17,8 @@ enum StoreSchema {
                         name TEXT NOT NULL COLLATE NOCASE,
                         joined INTEGER NOT NULL,
                         lastSeen INTEGER NOT NULL,
-                        removed INTEGER
+                        removed INTEGER,
+                        byToken INTEGER NOT NULL
                     ) STRICT;
                     CREATE UNIQUE INDEX deviceName ON device (name) WHERE removed IS NULL;
                     """

@@ -80,6 +80,17 @@ struct LoginTests {
         try await test.stop()
     }
 
+    @Test func aKnownDeviceWithAWrongTokenIsRefused() async throws {
+        let test = try await TestServer.start { $0.token = "secret" }
+        let device = try await TestDevice(test, token: "secret")
+        _ = try await device.connected()
+        try await device.stop()
+        let again = try await TestDevice(test, key: device.key, token: "guess")
+        #expect(try await again.refused().code == .tokenRefused)
+        try await again.stop()
+        try await test.stop()
+    }
+
     @Test func aRemovedDeviceIsSentAwayAtOnceWithItsVisitors() async throws {
         let test = try await TestServer.start()
         let device = try await TestDevice(test, name: "phone", invite: test.invite())

@@ -10,7 +10,15 @@ struct AdmissionTests {
 
     @Test func aMemberNeedsNothingButItsKey() async throws {
         let test = try TestStore()
-        #expect(try await test.admit(1, named: "laptop") == .member(name: "laptop", isNew: true))
+        try test.store.addInvite(
+            digest: digest,
+            label: "",
+            expires: test.now + .seconds(60),
+            usesAllowed: 1,
+            at: test.now
+        )
+        let joined = try await test.admit(1, named: "laptop", .invite(digest: digest))
+        #expect(joined == .member(name: "laptop", isNew: true))
         #expect(try await test.admit(1, named: "other", .none) == .member(name: "laptop", isNew: false))
     }
 
@@ -82,6 +90,22 @@ struct AdmissionTests {
         #expect(try await test.admit(1, named: "Laptop") == .member(name: "Laptop", isNew: true))
         #expect(try await test.admit(2, named: "laptop") == .member(name: "laptop-2", isNew: true))
         #expect(try await test.admit(3, named: "laptop") == .member(name: "laptop-3", isNew: true))
+    }
+
+    @Test func aDeviceThatCameByTokenShowsItEachTimeUntilItJoins() async throws {
+        let test = try TestStore()
+        #expect(try await test.admit(1, named: "phone", .token) == .member(name: "phone", isNew: true))
+        #expect(try await test.admit(1, named: "phone", .token) == .member(name: "phone", isNew: false))
+        #expect(try await test.admit(1, named: "phone", .none) == .unknown)
+        try test.store.addInvite(
+            digest: digest,
+            label: "",
+            expires: test.now + .seconds(60),
+            usesAllowed: 1,
+            at: test.now
+        )
+        #expect(try await test.admit(1, named: "phone", .invite(digest: digest)) == .member(name: "phone", isNew: true))
+        #expect(try await test.admit(1, named: "phone", .none) == .member(name: "phone", isNew: false))
     }
 
     @Test func aRemovedDeviceComesBackOnlyWithAnInvite() async throws {
