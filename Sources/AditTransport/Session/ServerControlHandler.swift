@@ -214,6 +214,7 @@ final class ServerControlHandler: ChannelInboundHandler {
             identity: acceptance.identity,
             request: request,
             isAdit: machine.isAdit,
+            features: machine.features,
             openedAt: now,
             eventLoop: context.eventLoop,
             handler: self

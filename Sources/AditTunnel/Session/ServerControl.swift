@@ -3,7 +3,7 @@
 
 package import AditCore
 import AditCrypto
-import AditWire
+package import AditWire
 
 /// The server's side of one control stream: hello, login, registrations, heartbeats, and who gets which work connection.
 ///
@@ -59,6 +59,8 @@ package struct ServerControl: Sendable {
 
     /// Whether both sides agreed on Adit's extension.
     package var isAdit: Bool { handshake.isAdit }
+    /// What of Adit's extension both sides took; empty for a plain frp client.
+    package var features: Set<AditFeature> { handshake.features }
 
     /// The next instant at which `timer` has to be handed in.
     package var nextDeadline: Instant? { timers.nextDeadline }

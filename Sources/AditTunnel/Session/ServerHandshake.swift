@@ -26,6 +26,7 @@ struct ServerHandshake: Sendable {
     private var transcript: FRPControlTranscript?
     private var helloKey: [UInt8] = []
     private(set) var isAdit = false
+    private(set) var features: Set<AditFeature> = []
     private(set) var poolCount = 0
 
     init(configuration: ServerControl.Configuration, connection: ServerControl.Connection) {
@@ -47,7 +48,8 @@ struct ServerHandshake: Sendable {
         {
             isAdit = true
             helloKey = adit.deviceKey
-            reply.adit = AditHello(version: 1, features: AditFeature.allCases.filter(adit.has))
+            features = Set(AditFeature.allCases.filter(adit.has))
+            reply.adit = AditHello(version: 1, features: AditFeature.allCases.filter(features.contains))
         }
         let frame = FRPFrame.serverHello(reply)
         if case .serverHello(_, let bytes) = frame {

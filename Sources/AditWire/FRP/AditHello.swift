@@ -13,6 +13,8 @@ package enum AditFeature: String, Sendable, CaseIterable {
     case reports
     /// The control stream is not encrypted a second time inside TLS.
     case tlsControl = "tls-control"
+    /// Streams of a proxy of type udp carry binary datagram frames.
+    case datagrams
 }
 
 /// The object named `adit` in both hello frames.

@@ -61,6 +61,34 @@ struct AditSessionTests {
         try await house.close()
     }
 
+    @Test("Datagrams of every size cross a session whole, each with its visitor", arguments: [true, false])
+    func datagrams(_ isCompressed: Bool) async throws {
+        let house = try await SessionHouse.open(policy: policy())
+        let device = TestDevice(house.configuration(.device(key, invite: nil)))
+        device.session.register(FRPNewProxy(proxyName: "udp", proxyType: "udp", useCompression: isCompressed))
+        device.session.start()
+        try await device.waitForTunnel("udp")
+        let session = try #require(house.policy.snapshot.sessions.first)
+        let visitors = [IPEndpoint(.v4(0xC633_6407), 4711), IPEndpoint(.v6(high: 0x2001_0DB8 << 32, low: 7), 53)]
+        let datagrams = [0, 1, 1472, 1501, 8_000, 65_507].flatMap { size in
+            visitors.map { Datagram(visitor: $0, payload: ByteBuffer(repeating: UInt8(size & 255), count: size)) }
+        }
+        let channel = try await session.openDatagramConnection(proxyName: "udp").orFail(after: .seconds(30)).get()
+        let promise = channel.eventLoop.makePromise(of: [Datagram].self)
+        try await channel.eventLoop.submit {
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(CollectDatagramsHandler(count: datagrams.count, promise: promise))
+            try pipeline.handler(type: EarlyDataHandler.self).handOver()
+            for datagram in datagrams { channel.write(datagram, promise: nil) }
+            channel.flush()
+        }
+        .get()
+        #expect(try await promise.futureResult.orFail(after: .seconds(30)).get() == datagrams)
+        try? await channel.close().get()
+        try await device.session.stop().get()
+        try await house.close()
+    }
+
     @Test("A shared token works for a device that was not invited, a wrong one does not")
     func token() async throws {
         let house = try await SessionHouse.open()
@@ -213,5 +241,24 @@ struct AditSessionTests {
         let error = try await device.disconnection()
         #expect(error?.code == .nameDoesNotResolve || error?.code == .serverUnreachable)
         try await device.session.stop().get()
+    }
+}
+
+/// Collects datagrams until there are enough of them.
+private final class CollectDatagramsHandler: ChannelInboundHandler {
+    typealias InboundIn = Datagram
+
+    private let count: Int
+    private let promise: EventLoopPromise<[Datagram]>
+    private var datagrams: [Datagram] = []
+
+    init(count: Int, promise: EventLoopPromise<[Datagram]>) {
+        self.count = count
+        self.promise = promise
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        datagrams.append(unwrapInboundIn(data))
+        if datagrams.count == count { promise.succeed(datagrams) }
     }
 }

@@ -137,11 +137,25 @@ final class EchoDelegate: DeviceSessionDelegate {
         state.withLockedValue { $0.starts.append(start) }
         let pipeline = channel.pipeline.syncOperations
         do {
-            try pipeline.addHandler(EchoHandler())
+            if start.proxyName.hasPrefix("udp") {
+                try pipeline.addHandlers([DatagramFrameHandler(), DatagramEchoHandler()])
+            } else {
+                try pipeline.addHandler(EchoHandler())
+            }
             try pipeline.handler(type: EarlyDataHandler.self).handOver()
         } catch {
             channel.close(promise: nil)
         }
+    }
+}
+
+/// Sends each datagram back to the visitor that it came from.
+private final class DatagramEchoHandler: ChannelInboundHandler {
+    typealias InboundIn = Datagram
+    typealias OutboundOut = Datagram
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.writeAndFlush(wrapOutboundOut(unwrapInboundIn(data)), promise: nil)
     }
 }
 
