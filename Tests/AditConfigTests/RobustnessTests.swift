@@ -18,6 +18,12 @@ import Testing
         }
     }
 
+    /// On some of these the TOML library by itself would stop the program.
+    @Test(arguments: ["[[[x", "[[[x]]]", "[[x]", "[ [x] ]", "[[]]", "a = [", "a = {", "= 1", "[x]]"])
+    func unfinishedTOMLIsAFault(_ text: String) {
+        #expect(!FaultTests.faults(Array(text.utf8), "frpc.toml").isEmpty)
+    }
+
     @Test(arguments: Example.names)
     func everyTruncationIsAnswered(_ name: String) throws {
         let bytes = try Example.bytes(name)

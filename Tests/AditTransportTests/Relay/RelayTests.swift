@@ -133,7 +133,7 @@ import Testing
 
     @Test(arguments: RelayTopology.allCases)
     func aReaderThatStopsHoldsTheWriterBackAndNobodyElse(_ topology: RelayTopology) async throws {
-        let target = try await target(.init(reads: false), others: .init(sends: 200_000))
+        let target = try await target(.init(end: .never, reads: false), others: .init(sends: 200_000))
         let chain = try await RelayChain.make(topology, to: target.port)
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let accepted = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
