@@ -90,6 +90,20 @@ import Testing
         }
     }
 
+    @Test func whatTheFuzzersShareWithTheTestsIsThere() throws {
+        let sources = Repository.root.appending(path: "FuzzTesting/Sources")
+        var links = 0
+        for folder in [sources, sources.appending(path: "fuzz")] {
+            for name in try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false)) {
+                let path = folder.appending(path: name).path(percentEncoded: false)
+                guard (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil else { continue }
+                links += 1
+                #expect(FileManager.default.fileExists(atPath: path), "\(name) leads nowhere")
+            }
+        }
+        #expect(links >= 10)
+    }
+
     @Test func theChangelogHasWhatIsNotReleasedYet() throws {
         let changelog = try #require(Repository.file("CHANGELOG.md"))
         #expect(changelog.text.contains("## [Unreleased]"))
