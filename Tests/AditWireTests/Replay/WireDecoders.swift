@@ -14,7 +14,15 @@ enum WireDecoders {
         "FRPFrameV2": { frame($0, .v2) },
         "SnappyBlock": snappyBlock,
         "SnappyFrame": snappyFrame,
+        "DatagramHeader": datagramHeader,
     ]
+
+    static func datagramHeader(_ bytes: [UInt8]) {
+        guard let header = (try? DatagramHeader.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
+        var again: [UInt8] = []
+        header.encode(into: &again)
+        precondition(again == Array(bytes.prefix(header.byteCount)), "a header is written as it was read")
+    }
 
     static func yamuxHeader(_ bytes: [UInt8]) {
         guard let header = try? YamuxHeader.decode(bytes.span.bytes) else { return }
