@@ -141,8 +141,7 @@ struct VisitorPair {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { child in
                 child.eventLoop.makeCompletedFuture {
-                    try child.pipeline.syncOperations.addHandler(EarlyDataHandler())
-                    accepted.succeed(child)
+                    try child.pipeline.syncOperations.addHandlers([EarlyDataHandler(), ActiveHandler(accepted)])
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -168,6 +167,19 @@ struct VisitorPair {
     func next() async -> String? {
         for await text in received { return text }
         return nil
+    }
+
+    /// Tells when the connection is up; a listener that closes before that takes it along.
+    private final class ActiveHandler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let promise: EventLoopPromise<any Channel>
+
+        init(_ promise: EventLoopPromise<any Channel>) { self.promise = promise }
+
+        func channelActive(context: ChannelHandlerContext) {
+            promise.succeed(context.channel)
+            context.fireChannelActive()
+        }
     }
 
     private final class Collector: ChannelInboundHandler {
