@@ -11,6 +11,8 @@ let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", packag
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHPACK: Target.Dependency = .product(name: "NIOHPACK", package: "swift-nio-http2")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -29,6 +31,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -61,7 +64,7 @@ let package = Package(
             name: "AditServer",
             dependencies: [
                 "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
-                nioCore, nioLocks, nioPosix, nioHTTP1, nioSSL, logging,
+                nioCore, nioLocks, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]
         ),
@@ -102,7 +105,7 @@ let package = Package(
             name: "AditServerTests",
             dependencies: [
                 "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
-                nioCore, nioLocks, nioPosix, nioEmbedded, nioHTTP1, logging,
+                nioCore, nioLocks, nioPosix, nioEmbedded, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
             ]
         ),
         .testTarget(
@@ -120,7 +123,7 @@ let package = Package(
             name: "AditEndToEndTests",
             dependencies: [
                 "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
-                "AditClient", nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+                "AditClient", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
             ]
         ),
         .testTarget(name: "ArchitectureTests", dependencies: ["AditCore", "AditConfig"]),
