@@ -22,8 +22,8 @@ release: ## one binary with the Swift runtime inside, dist/adit
 lint: ## format and syntax of every text
 	@dev/lint
 
-bench: ## CPU seconds per gigabyte through server and device, beside another relay when there is one
-	@Benchmarks/relay
+bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http, JSON=FILE)
+	@dev/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 fuzz: ## each decoder for SECONDS=10 of random input (TARGET=Name for one)
 	@dev/fuzz "$(or $(SECONDS),10)" "$(TARGET)"

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the cases: Adit and the base in turns, so that what else the machine does meets both."""
+
+import pathlib
+import re
+import subprocess
+import time
+
+from measure import cpu_nanoseconds, median, private_kilobytes
+from programs import Adit, Failure, Haproxy, Load
+from report import Figure
+
+NAME = "bench"
+
+
+class Skip(Exception):
+    """A case that this binary or machine cannot run."""
+
+
+class Bench:
+    """The load, Adit and haproxy, and how much of everything a run does."""
+
+    def __init__(self, folder, binary, quick, rounds, profiles):
+        self.folder = folder
+        self.quick = quick
+        self.rounds = rounds
+        self.profiles = profiles
+        self.load = Load(folder)
+        self.adit = Adit(folder, binary)
+        self.haproxy = Haproxy(folder)
+
+    def amount(self, full, quick):
+        return quick if self.quick else full
+
+    # Each gives the relay of Adit and that of the base, or None where haproxy has nothing to compare with.
+
+    def tcp(self):
+        return self.adit.tcp(self.load.port), self.haproxy.tcp(self.load.port)
+
+    def udp(self):
+        if not self.adit.has_command("udp"):
+            raise Skip("this binary has no `adit udp`")
+        return self.adit.udp(self.load.port), None
+
+    def name(self):
+        relay = self.adit.http(self.load.port, NAME)
+        return relay, self.haproxy.by_name(self.load.port, relay.host)
+
+    def https(self):
+        raise Skip("this binary does not end TLS")
+
+    def splice(self):
+        # `splice-auto` copies on loopback after all, as strace shows; these two never do.
+        option = "option splice-request\n  option splice-response"
+        return self.adit.frp(self.load.port), self.haproxy.tcp(self.load.port, option)
+
+    def timed(self, kind, cases):
+        """The figures of the cases that use these relays, one after the other."""
+        relay, base = getattr(self, kind)()
+        try:
+            for case in cases:
+                yield self.measure(case, relay, base)
+                if self.profiles:
+                    self.profile(case, relay)
+        finally:
+            relay.stop()
+            if base:
+                base.stop()
+
+    def measure(self, case, relay, base):
+        costs, speeds, base_costs, ratios = [], [], [], []
+        for number in range(-1, self.rounds):
+            base_cost = self.once(case, base)[0] if base else None
+            cost, speed = self.once(case, relay)
+            if number < 0:
+                continue  # to warm up
+            costs.append(cost)
+            speeds.append(speed)
+            if base:
+                base_costs.append(base_cost)
+                ratios.append(cost / base_cost)
+        return Figure(
+            case=case.name,
+            title=case.title,
+            unit=case.unit,
+            adit=median(costs),
+            base=median(base_costs) if base else None,
+            best=min(ratios) if base else None,
+            worst=max(ratios) if base else None,
+            target_ratio=case.target_ratio,
+            target=case.target,
+            note=speeds[costs.index(sorted(costs)[len(costs) // 2])],
+        )
+
+    def once(self, case, relay):
+        before = cpu_nanoseconds(relay.pids)
+        units, seconds = case.drive(self, relay)
+        time.sleep(0.02)  # what closing costs comes after the last answer
+        used = cpu_nanoseconds(relay.pids) - before
+        relay.check()
+        return used / units / case.divisor, case.speed(units, seconds)
+
+    def memory(self):
+        """What an idle pair occupies and each idle connection adds, from fresh programs."""
+        relay, base = self.tcp()
+        try:
+            for each in (base, relay):
+                self.load.run("pingpong", each.port, 64, 1)
+            idle, base_idle = self.settled(relay), self.settled(base)
+            note = "server %.1f + device %.1f" % (idle[0] / 1024, idle[1] / 1024)
+            yield Figure("memory", "memory, idle", "MB", sum(idle) / 1024, sum(base_idle) / 1024, note=note)
+            holder, base_holder = self.load.hold(relay.port), self.load.hold(base.port)
+            for count in (1000, 5000):
+                base_holder.grow(count)
+                holder.grow(count)
+                parts = [(now - before) / count for now, before in zip(self.settled(relay), idle)]
+                base_cost = (sum(self.settled(base)) - sum(base_idle)) / count
+                note = "server %.1f + device %.1f" % tuple(parts)
+                title = "memory, each of %d idle" % count
+                yield Figure("memory", title, "KB", sum(parts), base_cost, target=20, note=note)
+            self.folder.stop([holder.process, base_holder.process])
+        finally:
+            relay.stop()
+            base.stop()
+
+    def settled(self, relay):
+        time.sleep(0.5)
+        return [private_kilobytes(pid) for pid in relay.pids]
+
+    def profile(self, case, relay):
+        """One more round under `perf`: where server and device spend their time, as a file for each case."""
+        place = pathlib.Path(self.profiles)
+        place.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^a-z0-9]+", "-", case.title.lower())
+        text = []
+        for role, pid in zip(("server", "device"), relay.pids):
+            record = self.folder.place("perf.data")
+            recorder = subprocess.Popen(
+                ["perf", "record", "-q", "-F", "1999", "-g", "-p", str(pid), "-o", str(record)],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            time.sleep(0.3)
+            case.drive(self, relay)
+            recorder.terminate()
+            recorder.wait(30)
+            order = ["perf", "report", "-i", str(record), "--no-children", "--stdio", "-g", "none", "--percent-limit", "0.4"]
+            report = subprocess.run(order, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+            text += ["── %s: %s" % (case.title, role), report]
+            record.unlink(missing_ok=True)
+        (place / (name + ".txt")).write_text("\n".join(text))
+
+
+__all__ = ["Bench", "Failure", "Skip"]
