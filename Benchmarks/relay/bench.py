@@ -33,7 +33,7 @@ class Bench:
     def amount(self, full, quick):
         return quick if self.quick else full
 
-    # Each gives the relay of Adit and that of the base, or None where haproxy has nothing to compare with.
+    # Each gives the relay of Adit and that of the base.
 
     def tcp(self):
         return self.adit.tcp(self.load.port), self.haproxy.tcp(self.load.port)
@@ -41,7 +41,7 @@ class Bench:
     def udp(self):
         if not self.adit.has_command("udp"):
             raise Skip("this binary has no `adit udp`")
-        return self.adit.udp(self.load.port), None
+        return self.adit.udp(self.load.port), self.load.forwarders()
 
     def name(self):
         relay = self.adit.http(self.load.port, NAME)
@@ -65,35 +65,29 @@ class Bench:
                     self.profile(case, relay)
         finally:
             relay.stop()
-            if base:
-                base.stop()
+            base.stop()
 
     def measure(self, case, relay, base):
-        costs, speeds, base_costs, ratios = [], [], [], []
-        for number in range(-1, self.rounds):
-            base_cost = self.once(case, base)[0] if base else None
-            cost, speed = self.once(case, relay)
-            if number < 0:
-                continue  # to warm up
-            costs.append(cost)
-            speeds.append(speed)
-            if base:
-                base_costs.append(base_cost)
-                ratios.append(cost / base_cost)
+        self.once(case, base)  # to warm up
+        self.once(case, relay)
+        rounds = [(self.once(case, base), self.once(case, relay)) for _ in range(self.rounds)]
+        costs = sorted(of_adit for _, of_adit in rounds)
+        ratios = [of_adit[0] / of_base[0] for of_base, of_adit in rounds]
         return Figure(
             case=case.name,
             title=case.title,
             unit=case.unit,
-            adit=median(costs),
-            base=median(base_costs) if base else None,
-            best=min(ratios) if base else None,
-            worst=max(ratios) if base else None,
+            adit=median([cost for cost, _ in costs]),
+            base=median([of_base[0] for of_base, _ in rounds]),
+            best=min(ratios),
+            worst=max(ratios),
             target_ratio=case.target_ratio,
             target=case.target,
-            note=speeds[costs.index(sorted(costs)[len(costs) // 2])],
+            note=costs[len(costs) // 2][1],
         )
 
     def once(self, case, relay):
+        """What a unit cost the relay's programs, and how fast it was."""
         before = cpu_nanoseconds(relay.pids)
         units, seconds = case.drive(self, relay)
         time.sleep(0.02)  # what closing costs comes after the last answer
@@ -145,7 +139,8 @@ class Bench:
             case.drive(self, relay)
             recorder.terminate()
             recorder.wait(30)
-            order = ["perf", "report", "-i", str(record), "--no-children", "--stdio", "-g", "none", "--percent-limit", "0.4"]
+            order = ["perf", "report", "-i", str(record), "--no-children", "--stdio", "-g", "none"]
+            order += ["--percent-limit", "0.4"]
             report = subprocess.run(order, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
             text += ["── %s: %s" % (case.title, role), report]
             record.unlink(missing_ok=True)

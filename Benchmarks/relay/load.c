@@ -9,6 +9,7 @@
 //   load pingpong PORT SIZE COUNT                     one connection
 //   load connections PORT CONCURRENT COUNT            connect, one 64-byte request and answer, close
 //   load hold PORT                                    reads totals, opens up to them, prints "held N"
+//   load forward PORT                                 a plain UDP hop: prints its port, ends at the end of its input
 //   load datagrams PORT up|down SIZE COUNT WINDOW     COUNT datagrams, at most WINDOW unacknowledged
 //
 // What visitors ran prints `units seconds`; datagrams count as units when they arrived.
@@ -62,6 +63,15 @@ static struct sockaddr_in loopback(int port) {
     return address;
 }
 
+// Binds to the port, or to a free one for 0.
+static int bound_port(int fd, int port) {
+    struct sockaddr_in address = loopback(port);
+    socklen_t length = sizeof address;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("bind: %s", strerror(errno));
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    return ntohs(address.sin_port);
+}
+
 static void no_delay(int fd) {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -102,6 +112,13 @@ static void watch(int epoll, int operation, int fd, uint32_t events, void *owner
 }
 
 // MARK: Datagrams
+
+static int datagram_socket(void) {
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), large = 4 << 20;
+    if (fd < 0) fail("socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+    return fd;
+}
 
 // Of every datagram; what is longer is filling.
 struct datagram {
@@ -208,8 +225,7 @@ static void serve_datagrams(int fd) {
 
 static void datagrams(int port, const char *direction, uint32_t size, uint32_t count, uint32_t window) {
     if (size < sizeof(struct datagram) || size > 2000 || window < BATCH) fail("a size or window that does not fit");
-    int fd = socket(AF_INET, SOCK_DGRAM, 0), large = 4 << 20;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+    int fd = datagram_socket();
     struct sockaddr_in address = loopback(port);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("connect: %s", strerror(errno));
     struct datagram request = {.kind = 'R', .direction = direction[0], .size = size, .count = count, .window = window};
@@ -225,6 +241,54 @@ static void datagrams(int port, const char *direction, uint32_t size, uint32_t c
     }
     uint32_t arrived = direction[0] == 'u' ? send_flow(fd, request) : receive_flow(fd, request.flow);
     printf("%u %.6f\n", arrived, now() - begun);
+}
+
+// One receive and one send for each datagram and a socket for each visitor: what the simplest relay does.
+static void forward(int target) {
+    enum { VISITORS = 64 };
+    static struct visitor {
+        int fd;
+        struct sockaddr_in address;
+    } visitors[VISITORS];
+    static char bytes[LARGEST_DATAGRAM];
+    static int input_mark, front_mark;
+    int epoll = epoll_create1(0), known = 0, front = datagram_socket();
+    alarm(0);
+    printf("%d\n", bound_port(front, 0));
+    fflush(stdout);
+    watch(epoll, EPOLL_CTL_ADD, 0, EPOLLIN, &input_mark);
+    watch(epoll, EPOLL_CTL_ADD, front, EPOLLIN, &front_mark);
+    for (;;) {
+        struct epoll_event events[VISITORS];
+        int ready = epoll_wait(epoll, events, VISITORS, -1);
+        for (int index = 0; index < ready; index++) {
+            struct visitor *one = events[index].data.ptr;
+            if (events[index].data.ptr == &input_mark) return;
+            for (int turn = 0; turn < BATCH; turn++) {
+                if (events[index].data.ptr != &front_mark) {
+                    ssize_t got = recv(one->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+                    if (got < 0) break;
+                    sendto(front, bytes, (size_t)got, 0, (struct sockaddr *)&one->address, sizeof one->address);
+                    continue;
+                }
+                struct sockaddr_in from;
+                socklen_t length = sizeof from;
+                ssize_t got = recvfrom(front, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+                if (got < 0) break;
+                for (one = visitors; one < visitors + known && one->address.sin_port != from.sin_port;) one++;
+                if (one == visitors + known) {
+                    if (known == VISITORS) fail("too many visitors");
+                    struct sockaddr_in address = loopback(target);
+                    *one = (struct visitor){datagram_socket(), from};
+                    known++;
+                    if (connect(one->fd, (struct sockaddr *)&address, sizeof address) < 0)
+                        fail("connect: %s", strerror(errno));
+                    watch(epoll, EPOLL_CTL_ADD, one->fd, EPOLLIN, one);
+                }
+                send(one->fd, bytes, (size_t)got, 0);
+            }
+        }
+    }
 }
 
 // MARK: The service
@@ -299,14 +363,9 @@ static int serve_connection(int epoll, struct connection *one) {
 static void serve(void) {
     alarm(0);
     int epoll = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    int udp = socket(AF_INET, SOCK_DGRAM, 0), large = 4 << 20;
-    struct sockaddr_in address = loopback(0);
-    socklen_t length = sizeof address;
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 4096) < 0)
-        fail("listen: %s", strerror(errno));
-    getsockname(listener, (struct sockaddr *)&address, &length);
-    if (bind(udp, (struct sockaddr *)&address, sizeof address) < 0) fail("bind: %s", strerror(errno));
-    setsockopt(udp, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+    int port = bound_port(listener, 0), udp = datagram_socket();
+    if (listen(listener, 4096) < 0) fail("listen: %s", strerror(errno));
+    bound_port(udp, port);
     int head = snprintf(answer, sizeof answer,
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\nConnection: keep-alive\r\n\r\n");
     memset(answer + head, 'a', 1024);
@@ -315,7 +374,7 @@ static void serve(void) {
     watch(epoll, EPOLL_CTL_ADD, 0, EPOLLIN, &input_mark);
     watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, &listener_mark);
     watch(epoll, EPOLL_CTL_ADD, udp, EPOLLIN, &udp_mark);
-    printf("%d\n", ntohs(address.sin_port));
+    printf("%d\n", port);
     fflush(stdout);
     for (;;) {
         struct epoll_event events[256];
@@ -460,16 +519,18 @@ static void hold(int port) {
 int main(int count, char **values) {
     const char *what = count > 1 ? values[1] : "";
     int port = count > 2 ? atoi(values[2]) : 0;
+    uint64_t last = count > 3 ? strtoull(values[count - 1], NULL, 10) : 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, too_late);
     alarm(60);
     if (!strcmp(what, "serve")) serve();
-    else if (!strcmp(what, "bulk") && count == 6) bulk(port, values[3], atoi(values[4]), strtoull(values[5], NULL, 10));
-    else if (!strcmp(what, "pingpong") && count == 5) pingpong(port, (size_t)atoi(values[3]), strtoull(values[4], NULL, 10));
-    else if (!strcmp(what, "connections") && count == 5) connections(port, atoi(values[3]), strtoull(values[4], NULL, 10));
+    else if (!strcmp(what, "forward") && count == 3) forward(port);
     else if (!strcmp(what, "hold") && count == 3) hold(port);
+    else if (!strcmp(what, "bulk") && count == 6) bulk(port, values[3], atoi(values[4]), last);
+    else if (!strcmp(what, "pingpong") && count == 5) pingpong(port, (size_t)atoi(values[3]), last);
+    else if (!strcmp(what, "connections") && count == 5) connections(port, atoi(values[3]), last);
     else if (!strcmp(what, "datagrams") && count == 7)
-        datagrams(port, values[3], (uint32_t)atoi(values[4]), (uint32_t)atoi(values[5]), (uint32_t)atoi(values[6]));
+        datagrams(port, values[3], (uint32_t)atoi(values[4]), (uint32_t)atoi(values[5]), (uint32_t)last);
     else fail("unknown order; the head of load.c has them");
     return 0;
 }

@@ -136,6 +136,17 @@ class Load:
         units, seconds = result.stdout.split()
         return int(units), float(seconds)
 
+    def forwarders(self):
+        """The simplest relay of datagrams, two in a row: haproxy has none."""
+        behind, port = self.forwarder(self.port)
+        front, port = self.forwarder(port)
+        return Relay(self.folder, [front, behind], port)
+
+    def forwarder(self, target):
+        order = [self.program, "forward", target]
+        process = self.folder.start("forward", order, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return process, int(process.stdout.readline())
+
     def hold(self, port):
         return Holder(self.folder, self.program, port)
 
@@ -287,7 +298,8 @@ class Adit:
         second_file.write_text(
             'serverAddr = "127.0.0.1"\nserverPort = %d\nauth.token = "bench"\ntransport.tcpMux = false\n'
             "transport.tls.enable = false\n[[proxies]]\n"
-            'name = "bench"\ntype = "tcp"\nlocalIP = "127.0.0.1"\nlocalPort = %d\nremotePort = %d\n' % (bind, target, public)
+            'name = "bench"\ntype = "tcp"\nlocalIP = "127.0.0.1"\nlocalPort = %d\nremotePort = %d\n'
+            % (bind, target, public)
         )
         first = self.folder.start("frps", [self.binary, "frps", "-c", first_file], self.environment("frps"))
         self.folder.wait_for_port(first, bind)

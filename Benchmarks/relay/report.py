@@ -15,7 +15,7 @@ class Figure:
     title: str
     unit: str
     adit: float
-    base: typing.Optional[float] = None
+    base: float
     # Of the rounds: the ratio in the best and in the worst one.
     best: typing.Optional[float] = None
     worst: typing.Optional[float] = None
@@ -25,7 +25,7 @@ class Figure:
 
     @property
     def ratio(self):
-        return self.adit / self.base if self.base else None
+        return self.adit / self.base
 
     @property
     def met(self):
@@ -39,7 +39,7 @@ class Figure:
 
 
 def digits(value):
-    return "" if value is None else "%.*f" % (2 if value < 10 else 1 if value < 100 else 0, value)
+    return "%.*f" % (2 if value < 10 else 1 if value < 100 else 0, value)
 
 
 HEAD = ("", "unit", "base", "adit", "ratio", "rounds", "target", "", "")
@@ -51,14 +51,13 @@ def heading():
 
 
 def row(figure):
-    ratio = "%.2f" % figure.ratio if figure.ratio else ""
     rounds = "%.2f–%.2f" % (figure.best, figure.worst) if figure.best else ""
     target = "≤ %g" % figure.target if figure.target is not None else ""
     if figure.target_ratio is not None:
         target = "≤ %g ×" % figure.target_ratio
     mark = {True: "✓", False: "✗", None: ""}[figure.met]
-    cells = (figure.title, figure.unit, digits(figure.base), digits(figure.adit), ratio, rounds, target, mark, figure.note)
-    return (ROW % cells).rstrip()
+    costs = (digits(figure.base), digits(figure.adit), "%.2f" % figure.ratio)
+    return (ROW % (figure.title, figure.unit, *costs, rounds, target, mark, figure.note)).rstrip()
 
 
 def save(path, about, figures, skipped):
