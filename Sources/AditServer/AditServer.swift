@@ -31,6 +31,8 @@ package final class AditServer: Sendable {
         package var log: Logger
         /// The version it tells.
         package var version: String
+        /// How often the files of certificates are looked at.
+        package var certificateInterval = TimeAmount.seconds(5)
 
         /// Makes parts with the system's clocks and randomness.
         package init(store: Store, identity: ServerIdentity, log: Logger, version: String) {
@@ -46,6 +48,7 @@ package final class AditServer: Sendable {
         var listeners: [any Channel] = []
         var control: (any Channel)?
         var maintenance: RepeatedTask?
+        var certificates: RepeatedTask?
         var isStopping = false
         /// Kept when waiting for visitors is over, by whatever reason.
         var waited: EventLoopPromise<Void>?
@@ -61,19 +64,33 @@ package final class AditServer: Sendable {
     let loop: any EventLoop
     private let acceptor: SessionAcceptor
     let names: HTTPFrontEnd
+    let certificates: CertificateStore
+    private let entrance: SecureEntrance
     let stoppedPromise: EventLoopPromise<Void>
     let running = NIOLockedValueBox(Running())
 
-    /// Starts a server; fails with `AditError` 904 when one of its ports cannot be opened.
+    /// Starts a server; fails with `AditError` 904 when one of its ports cannot be opened, 906 for a certificate that
+    /// cannot be used.
     package static func start(
         _ setup: ServerSetup,
         parts: Parts,
         group: any EventLoopGroup
     ) -> EventLoopFuture<AditServer> {
-        let server = AditServer(setup, parts, group)
+        let server: AditServer
+        do throws(AditError) {
+            let certificates = try CertificateStore(
+                setup.certificates,
+                protocols: SecureEntrance.protocols,
+                log: parts.log
+            )
+            server = AditServer(setup, parts, certificates, group)
+        } catch {
+            return group.next().makeFailedFuture(error)
+        }
         return server.policy.loadLeases(on: server.loop)
             .flatMap { server.listenForSessions(setup) }
             .flatMap { server.listenForNames(setup) }
+            .flatMap { server.listenForSecureNames(setup) }
             .map {
                 server.beginMaintenance()
                 return server
@@ -83,25 +100,33 @@ package final class AditServer: Sendable {
             }
     }
 
-    private init(_ setup: ServerSetup, _ parts: Parts, _ group: any EventLoopGroup) {
+    private init(
+        _ setup: ServerSetup,
+        _ parts: Parts,
+        _ certificates: CertificateStore,
+        _ group: any EventLoopGroup
+    ) {
         self.parts = parts
         self.group = group
+        self.certificates = certificates
         loop = group.next()
         stoppedPromise = loop.makePromise()
         since = parts.unixClock.now()
-        let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.unixClock)
+        let table = TunnelTable(setup, seed: parts.random.seed(), clock: parts.unixClock, log: parts.log)
         let listeners = TunnelListeners(log: parts.log) { Self.makeFrontEnd($0, setup, parts) }
         policy = ServerPolicy(
             setup: setup,
             store: parts.store,
             table: table,
             listeners: listeners,
+            certificates: certificates,
             unixClock: parts.unixClock,
             clock: parts.clock,
             log: parts.log
         )
-        names = Self.makeFrontEnd(table, setup, parts)
-        acceptor = Self.makeAcceptor(setup, parts, policy, names: names)
+        names = Self.makeFrontEnd(table, setup, parts, secureAuthority: policy.secureAuthority)
+        entrance = Self.makeEntrance(setup, parts, policy, names: names)
+        acceptor = Self.makeAcceptor(setup, parts, policy, names: names, entrance: entrance)
     }
 
     /// The tunnels and sessions in memory.
@@ -113,6 +138,9 @@ package final class AditServer: Sendable {
     /// The port of names; 0 when there is none.
     package var httpPort: UInt16 { policy.httpPort }
 
+    /// The port of names with TLS; 0 when there is none.
+    package var httpsPort: UInt16 { policy.httpsPort }
+
     /// What devices pin.
     package var fingerprint: KeyFingerprint { parts.identity.fingerprint }
 
@@ -123,7 +151,7 @@ package final class AditServer: Sendable {
             ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 1024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { acceptor.initialize($0) }
         }
         return DualStack.bind(makeBootstrap, address: setup.listen, port: setup.sessionPort, on: loop)
@@ -142,18 +170,45 @@ package final class AditServer: Sendable {
             policy.changeable.withLockedValue { $0.httpPort = port }
             return loop.makeSucceededVoidFuture()
         }
-        let makeBootstrap = { @Sendable [group, names] in
+        let isShared = port != 0 && port == setup.httpsPort
+        let makeBootstrap = { @Sendable [group, names, entrance] in
             ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 1024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-                .childChannelInitializer { names.initialize($0) }
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { isShared ? entrance.initialize($0) : names.initialize($0) }
         }
         return DualStack.bind(makeBootstrap, address: setup.tunnelListen, port: port, on: loop)
             .flatMapErrorThrowing { throw Self.cannotListen($0, port, "names", zh: "网站名字") }
             .map { channel in
                 self.policy.changeable.withLockedValue { $0.httpPort = channel.localEndpoint?.port ?? 0 }
                 self.running.withLockedValue { $0.listeners.append(channel) }
+            }
+    }
+
+    private func listenForSecureNames(_ setup: ServerSetup) -> EventLoopFuture<Void> {
+        guard let port = setup.httpsPort else { return loop.makeSucceededVoidFuture() }
+        if port != 0, port == setup.sessionPort || port == setup.httpPort {
+            policy.changeable.withLockedValue { $0.httpsPort = port }
+            return loop.makeSucceededVoidFuture()
+        }
+        let makeBootstrap = { @Sendable [group, entrance] in
+            ServerBootstrap(group: group)
+                .serverChannelOption(.backlog, value: 1024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { entrance.initialize($0) }
+        }
+        return DualStack.bind(makeBootstrap, address: setup.tunnelListen, port: port, on: loop)
+            .map { channel in
+                self.policy.changeable.withLockedValue { $0.httpsPort = channel.localEndpoint?.port ?? 0 }
+                self.running.withLockedValue { $0.listeners.append(channel) }
+            }
+            .flatMapErrorThrowing { error in
+                let fault = Self.cannotListen(error, port, "names with TLS", zh: "https 名字")
+                guard setup.isHTTPSOptional else { throw fault }
+                let why = fault.why.first?.english ?? ""
+                self.parts.log.warning("\(fault.what.english): \(why); the server runs without tls tunnels")
             }
     }
 
@@ -182,6 +237,15 @@ package final class AditServer: Sendable {
             return done
         }
         running.withLockedValue { $0.maintenance = task }
+        certificates.remind(at: parts.unixClock.now())
+        let watch = parts.certificateInterval
+        // Looking at files can take long on a slow disk: never on an event loop.
+        let look = loop.scheduleRepeatedAsyncTask(initialDelay: watch, delay: watch) { [certificates, parts] _ in
+            NIOThreadPool.singleton.runIfActive(eventLoop: self.loop) {
+                certificates.refresh(at: parts.unixClock.now())
+            }
+        }
+        running.withLockedValue { $0.certificates = look }
     }
 
     private static func cannotListen(_ error: any Error, _ port: UInt16, _ what: String, zh: String) -> AditError {

@@ -15,6 +15,8 @@ import NIOPosix
 final class TunnelListeners: Sendable {
     private let frontEnd: @Sendable (any HTTPRouteTable) -> HTTPFrontEnd
     private let log: Logger
+    /// Carries visitors of frp clients without multiplexing, encryption and limits.
+    private let forwarder = SpliceForwarder()
 
     init(log: Logger, frontEnd: @escaping @Sendable (any HTTPRouteTable) -> HTTPFrontEnd) {
         self.log = log
@@ -24,12 +26,23 @@ final class TunnelListeners: Sendable {
     /// Binds the tunnel's port; fails with the system's error.
     func listen(for tunnel: OpenTunnel, setup: ServerSetup) -> EventLoopFuture<Void> {
         let loop = tunnel.session.eventLoop
+        switch tunnel.terms.kind {
+        case .udp: return DatagramEntrance.open(for: tunnel, setup: setup, log: log)
+        case .game:
+            return DatagramEntrance.open(for: tunnel, setup: setup, log: log)
+                .flatMap { self.listenForConnections(of: tunnel, setup: setup) }
+        case .tcp, .http, .https: return listenForConnections(of: tunnel, setup: setup)
+        }
+    }
+
+    private func listenForConnections(of tunnel: OpenTunnel, setup: ServerSetup) -> EventLoopFuture<Void> {
+        let loop = tunnel.session.eventLoop
         let web = tunnel.terms.kind == .http ? frontEnd(SingleRoute(tunnel: tunnel)) : nil
         let makeBootstrap = { @Sendable in
             ServerBootstrap(group: loop)
                 .serverChannelOption(.backlog, value: 1024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelOption(.allowRemoteHalfClosure, value: true)
                 .childChannelInitializer { visitor in web?.initialize(visitor) ?? self.initialize(visitor, tunnel) }
         }
@@ -43,27 +56,20 @@ final class TunnelListeners: Sendable {
     private func initialize(_ visitor: any Channel, _ tunnel: OpenTunnel) -> EventLoopFuture<Void> {
         visitor.eventLoop.makeCompletedFuture {
             try visitor.pipeline.syncOperations.addHandler(EarlyDataHandler())
+            if tunnel.gate.isShaped {
+                try visitor.pipeline.syncOperations.addHandlers(tunnel.gate.visitorHandlers())
+            }
             self.carry(visitor, tunnel)
         }
     }
 
-    private func carry(_ visitor: any Channel, _ tunnel: OpenTunnel) {
+    /// Leads a visitor, whose channel has an `EarlyDataHandler`, to the tunnel's device, if it may come in.
+    func carry(_ visitor: any Channel, _ tunnel: OpenTunnel) {
         let source = visitor.remoteEndpoint
-        guard tunnel.terms.admits(source?.address) else {
-            tunnel.counters.refuse()
-            log.debug(
-                "[\(tunnel.shownName)] visitor is not on the allow list",
-                metadata: ["remote": "\(source.map(\.description) ?? "-")"]
-            )
-            visitor.close(promise: nil)
-            return
-        }
         tunnel.openStream(visitor: source, local: visitor.localEndpoint).whenComplete { result in
             switch result {
             case .success(let stream):
-                Relay.join(visitor, stream).whenSuccess { outcome in
-                    if case .failed(let reason) = outcome.end { tunnel.counters.note(error: reason) }
-                }
+                _ = tunnel.join(visitor, stream, self.forwarder)
             case .failure(let error):
                 self.log.debug("[\(tunnel.shownName)] no stream for a visitor: \(error)")
                 visitor.close(promise: nil)
