@@ -70,10 +70,10 @@ def run(bench, only):
 
 def main():
     options = arguments()
-    for each in ("haproxy", "wrk", "gcc"):
-        if shutil.which(each) is None and shutil.which(each, path="/usr/sbin") is None:
-            sys.exit("✗ %s is not installed; `make bench` installs it" % each)
     os.environ["PATH"] += ":/usr/sbin"
+    for each in ["haproxy", "wrk", "gcc"] + ["perf"] * bool(options.profile):
+        if shutil.which(each) is None:
+            sys.exit("✗ %s is not installed" % each)
     binary = find_binary()
     if is_debug(binary):
         print("%s is a debug binary: the figures mean little; `make release` first" % binary)

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the cases: Adit and the base in turns, so that what else the machine does meets both."""
 
-import pathlib
-import re
-import subprocess
+import dataclasses
 import time
 
+from hotspots import profile
 from measure import cpu_nanoseconds, median, private_kilobytes
-from programs import Adit, Failure, Haproxy, Load
+from programs import Adit, Haproxy, Load
 from report import Figure
 
 NAME = "bench"
@@ -16,6 +15,15 @@ NAME = "bench"
 
 class Skip(Exception):
     """A case that this binary or machine cannot run."""
+
+
+@dataclasses.dataclass
+class Once:
+    """One run of a case: what a unit cost, the share of the relay's program in front, and how fast it was."""
+
+    cost: float
+    front: float
+    speed: str
 
 
 class Bench:
@@ -62,7 +70,7 @@ class Bench:
             for case in cases:
                 yield self.measure(case, relay, base)
                 if self.profiles:
-                    self.profile(case, relay)
+                    profile(self.profiles, self.folder, case.title, relay, lambda: case.drive(self, relay))
         finally:
             relay.stop()
             base.stop()
@@ -71,29 +79,29 @@ class Bench:
         self.once(case, base)  # to warm up
         self.once(case, relay)
         rounds = [(self.once(case, base), self.once(case, relay)) for _ in range(self.rounds)]
-        costs = sorted(of_adit for _, of_adit in rounds)
-        ratios = [of_adit[0] / of_base[0] for of_base, of_adit in rounds]
+        ratios = [of_adit.cost / of_base.cost for of_base, of_adit in rounds]
+        ordered = sorted((of_adit for _, of_adit in rounds), key=lambda each: each.cost)
+        middle = ordered[len(ordered) // 2]
         return Figure(
             case=case.name,
             title=case.title,
             unit=case.unit,
-            adit=median([cost for cost, _ in costs]),
-            base=median([of_base[0] for of_base, _ in rounds]),
+            adit=median([each.cost for each in ordered]),
+            base=median([of_base.cost for of_base, _ in rounds]),
             best=min(ratios),
             worst=max(ratios),
             target_ratio=case.target_ratio,
             target=case.target,
-            note=costs[len(costs) // 2][1],
+            note="%s, server %.0f %%" % (middle.speed, 100 * middle.front),
         )
 
     def once(self, case, relay):
-        """What a unit cost the relay's programs, and how fast it was."""
-        before = cpu_nanoseconds(relay.pids)
+        before = [cpu_nanoseconds(pid) for pid in relay.pids]
         units, seconds = case.drive(self, relay)
         time.sleep(0.02)  # what closing costs comes after the last answer
-        used = cpu_nanoseconds(relay.pids) - before
+        used = [cpu_nanoseconds(pid) - earlier for pid, earlier in zip(relay.pids, before)]
         relay.check()
-        return used / units / case.divisor, case.speed(units, seconds)
+        return Once(sum(used) / units / case.divisor, used[0] / sum(used), case.speed(units, seconds))
 
     def memory(self):
         """What an idle pair occupies and each idle connection adds, from fresh programs."""
@@ -121,30 +129,3 @@ class Bench:
     def settled(self, relay):
         time.sleep(0.5)
         return [private_kilobytes(pid) for pid in relay.pids]
-
-    def profile(self, case, relay):
-        """One more round under `perf`: where server and device spend their time, as a file for each case."""
-        place = pathlib.Path(self.profiles)
-        place.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^a-z0-9]+", "-", case.title.lower())
-        text = []
-        for role, pid in zip(("server", "device"), relay.pids):
-            record = self.folder.place("perf.data")
-            recorder = subprocess.Popen(
-                ["perf", "record", "-q", "-F", "1999", "-g", "-p", str(pid), "-o", str(record)],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            time.sleep(0.3)
-            case.drive(self, relay)
-            recorder.terminate()
-            recorder.wait(30)
-            order = ["perf", "report", "-i", str(record), "--no-children", "--stdio", "-g", "none"]
-            order += ["--percent-limit", "0.4"]
-            report = subprocess.run(order, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-            text += ["── %s: %s" % (case.title, role), report]
-            record.unlink(missing_ok=True)
-        (place / (name + ".txt")).write_text("\n".join(text))
-
-
-__all__ = ["Bench", "Failure", "Skip"]
