@@ -61,10 +61,14 @@ package struct DatagramHeader: Sendable, Hashable {
     package func encode(into bytes: inout [UInt8]) {
         bytes.appendBigEndian(UInt16(payloadByteCount))
         switch visitor.address {
-        case .v4: bytes.append(4)
-        case .v6: bytes.append(6)
+        case .v4(let number):
+            bytes.append(4)
+            bytes.appendBigEndian(number)
+        case .v6(let high, let low):
+            bytes.append(6)
+            bytes.appendBigEndian(high)
+            bytes.appendBigEndian(low)
         }
-        bytes.append(contentsOf: visitor.address.bytes)
         bytes.appendBigEndian(visitor.port)
     }
 }
