@@ -40,6 +40,19 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 
+    /// How many bytes are held.
+    package var heldByteCount: Int { isHandedOver ? 0 : byteCount }
+
+    /// Gives away what was held instead of passing it on; the channel is closed next. Called on the event loop.
+    func surrender() -> [UInt8] {
+        isHandedOver = true
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(byteCount)
+        for chunk in chunks { bytes.append(contentsOf: chunk.readableBytesView) }
+        chunks = []
+        return bytes
+    }
+
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         // The end of data has to arrive as an event of its own, not as the end of the channel.
