@@ -71,7 +71,7 @@ def run(bench, only):
 def main():
     options = arguments()
     os.environ["PATH"] += ":/usr/sbin"
-    for each in ["haproxy", "wrk", "gcc"] + ["perf"] * bool(options.profile):
+    for each in ["haproxy", "wrk", "gcc", "openssl"] + ["perf"] * bool(options.profile):
         if shutil.which(each) is None:
             sys.exit("✗ %s is not installed" % each)
     binary = find_binary()

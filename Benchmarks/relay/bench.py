@@ -7,7 +7,7 @@ import time
 
 from hotspots import profile
 from measure import cpu_nanoseconds, median, private_kilobytes
-from programs import Adit, Haproxy, Load
+from programs import Adit, Haproxy, Load, certificate
 from report import Figure
 
 NAME = "bench"
@@ -47,7 +47,7 @@ class Bench:
         return self.adit.tcp(self.load.port), self.haproxy.tcp(self.load.port)
 
     def udp(self):
-        if not self.adit.has_command("udp"):
+        if not self.adit.mentions("udp"):
             raise Skip("this binary has no `adit udp`")
         return self.adit.udp(self.load.port), self.load.forwarders()
 
@@ -56,7 +56,12 @@ class Bench:
         return relay, self.haproxy.by_name(self.load.port, relay.host)
 
     def https(self):
-        raise Skip("this binary does not end TLS")
+        if not self.adit.mentions("--certificate", "server", "run"):
+            raise Skip("this binary does not end visitors' TLS")
+        host = NAME + ".localhost"
+        chain, key, both = certificate(self.folder, host)
+        relay = self.adit.https(self.load.port, host, chain, key)
+        return relay, self.haproxy.by_name(self.load.port, host, both)
 
     def splice(self):
         # `splice-auto` copies on loopback after all, as strace shows; these two never do.

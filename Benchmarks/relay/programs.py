@@ -184,6 +184,16 @@ def wrk(folder, address, seconds, host="127.0.0.1", connections=50):
     return int(done[1]), float(done[2]) / (1000 if done[3] == "ms" else 1)
 
 
+def certificate(folder, host):
+    """A fresh certificate that nobody vouches for: the files of the chain, the key, and both in one."""
+    chain, key, both = folder.place("chain.pem"), folder.place("key.pem"), folder.place("both.pem")
+    order = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    order += ["-subj", "/CN=" + host, "-addext", "subjectAltName=DNS:" + host, "-keyout", key, "-out", chain]
+    subprocess.run(order, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    both.write_text(chain.read_text() + key.read_text())
+    return chain, key, both
+
+
 # Few enough connections that the descriptors of both sides, and pipes for splicing, are within 20 000.
 HAPROXY = """global
   nbthread 1
@@ -253,13 +263,14 @@ class Adit:
             raise Failure("adit %s: %s" % (" ".join(arguments), result.stderr.strip() or result.stdout.strip()))
         return result.stdout + result.stderr
 
-    def has_command(self, name):
-        # An unknown word is taken for the target of `adit http`, so only the list of commands tells.
-        text = self.run(self.environment("help"), "--help")
-        return re.search(r"^  %s\s" % re.escape(name), text, re.M) is not None
+    def mentions(self, word, *command):
+        """Whether the help of a command has the line of another command or an option."""
+        # An unknown word is taken for the target of `adit http`, so trying it would tell nothing.
+        text = self.run(self.environment("help"), *command, "--help")
+        return re.search(r"^  %s\s" % re.escape(word), text, re.M) is not None
 
     def tunnel(self, *order, server=()):
-        """Starts both and the tunnel `order`; gives the relay and the public address."""
+        """Starts both, the server with more options, and the tunnel `order`; gives the relay and the public address."""
         at_server, at_device = self.environment("server"), self.environment("device")
         session, http = free_port(), free_port()
         listen = ["--listen", "127.0.0.1", "--port", session, "--http-port", http]
@@ -286,6 +297,14 @@ class Adit:
     def http(self, target, name):
         relay, address = self.tunnel("http", target, "--name", name)
         relay.host = re.match(r"https?://([^:/]+)", address)[1]
+        return relay
+
+    def https(self, target, host, certificate, key):
+        """The name `host`, below localhost, with TLS that ends at the server."""
+        port = free_port()
+        server = ["--https-port", port, "--certificate", certificate, "--key", key]
+        relay, _ = self.tunnel("http", target, "--name", host.split(".")[0], server=server)
+        relay.port, relay.host = port, host
         return relay
 
     def frp(self, target):
