@@ -64,7 +64,7 @@ def run(bench, only):
     if MEMORY in only:
         try:
             yield from bench.memory()
-        except Failure as reason:
+        except (Skip, Failure) as reason:
             yield MEMORY, str(reason)
 
 

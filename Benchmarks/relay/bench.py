@@ -7,7 +7,7 @@ import time
 
 from hotspots import profile
 from measure import cpu_nanoseconds, median, private_kilobytes
-from programs import Adit, Haproxy, Load, certificate
+from programs import Adit, Haproxy, Load, certificate, descriptors
 from report import Figure
 
 NAME = "bench"
@@ -119,6 +119,8 @@ class Bench:
             yield Figure("memory", "memory, idle", "MB", sum(idle) / 1024, sum(base_idle) / 1024, note=note)
             holder, base_holder = self.load.hold(relay.port), self.load.hold(base.port)
             for count in (1000, 5000):
+                if 3 * count > descriptors():
+                    raise Skip("%d connections need %d file descriptors (ulimit -Hn)" % (count, 3 * count))
                 base_holder.grow(count)
                 holder.grow(count)
                 parts = [(now - before) / count for now, before in zip(self.settled(relay), idle)]

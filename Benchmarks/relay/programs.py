@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import socket
 import subprocess
 import time
@@ -194,10 +195,15 @@ def certificate(folder, host):
     return chain, key, both
 
 
-# Few enough connections that the descriptors of both sides, and pipes for splicing, are within 20 000.
+def descriptors():
+    """How many files a process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+# Few enough connections that both sides of each, and pipes for splicing, find descriptors.
 HAPROXY = """global
   nbthread 1
-  maxconn 6000
+  maxconn %(connections)d
 defaults
   mode %(mode)s
   timeout connect 5s
@@ -217,7 +223,8 @@ class Haproxy:
         """One haproxy; `listen` is the rest of its configuration, with PORT where it listens."""
         port = free_port()
         file = self.folder.place("haproxy.cfg")
-        file.write_text(HAPROXY % {"mode": mode, "option": option} + listen.replace("PORT", str(port)))
+        values = {"mode": mode, "option": option, "connections": min(6000, descriptors() // 3)}
+        file.write_text(HAPROXY % values + listen.replace("PORT", str(port)))
         process = self.folder.start("haproxy", ["haproxy", "-db", "-f", file])
         self.folder.wait_for_port(process, port)
         return process, port
