@@ -299,7 +299,7 @@ class Adit:
         return self.tunnel("tcp", target, "--public")[0]
 
     def udp(self, target):
-        return self.tunnel("udp", target, "--public")[0]
+        return self.tunnel("udp", target)[0]
 
     def http(self, target, name):
         relay, address = self.tunnel("http", target, "--name", name)
