@@ -57,6 +57,13 @@ package struct ConfigurationFaults: Error, Sendable, Equatable, CustomStringConv
         faults.map(\.description).joined(separator: "\n")
     }
 
+    /// The faults with the line of each below it, in English, for programs that speak frp's way.
+    package var listing: String {
+        faults.map { fault in
+            fault.line.isEmpty ? fault.description : "\(fault.description)\n    \(fault.position.line) | \(fault.line)"
+        }.joined(separator: "\n")
+    }
+
     /// The same as an error for people: the first fault is what happened, each place with its line follows.
     package var error: AditError {
         let errors = faults.filter { $0.severity == .error }

@@ -39,15 +39,20 @@ extension AditServer {
         take("logLevel", \.logLevel)
         take("maxPortsPerClient", \.maximumPortsPerClient)
         take("detailedErrorsToClient", \.detailedErrors)
+        take("redirectToHTTPS", \.redirectsToTLS)
+        take("certificates", \.certificates)
         next.allowedPorts = wanted.allowedPorts
         next.allowsEmptyToken = wanted.allowsEmptyToken
         leave("listen", \.listen)
         leave("proxyBindAddr", \.tunnelListen)
         leave("sessionPort", \.sessionPort)
         leave("httpPort", \.httpPort)
+        leave("httpsPort", \.httpsPort)
         leave("domain", \.domain)
         if current.domain == wanted.domain { leave("publicHost", \.publicHost) }
         leave("maxTunnelsPerDevice", \.maximumTunnels)
+        leave("maxConnectionsPerDevice", \.maximumConnectionsPerDevice)
+        leave("bandwidthPerDevice", \.bandwidthPerDevice)
         leave("tls", \.tlsFiles)
         leave("tls.force", \.tlsForced)
         leave("userConnTimeout", \.visitorTimeout)

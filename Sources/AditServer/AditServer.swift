@@ -33,6 +33,8 @@ package final class AditServer: Sendable {
         package var version: String
         /// How often the files of certificates are looked at.
         package var certificateInterval = TimeAmount.seconds(5)
+        /// How long a TLS visitor may take to say what it wants, and then for its handshake.
+        package var handshakePatience = TimeAmount.seconds(10)
 
         /// Makes parts with the system's clocks and randomness.
         package init(store: Store, identity: ServerIdentity, log: Logger, version: String) {
@@ -64,7 +66,8 @@ package final class AditServer: Sendable {
     let loop: any EventLoop
     private let acceptor: SessionAcceptor
     let names: HTTPFrontEnd
-    let certificates: CertificateStore
+    /// The certificates with which visitors' TLS is ended here.
+    package let certificates: CertificateStore
     private let entrance: SecureEntrance
     let stoppedPromise: EventLoopPromise<Void>
     let running = NIOLockedValueBox(Running())

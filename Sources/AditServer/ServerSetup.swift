@@ -3,6 +3,7 @@
 
 package import AditConfig
 package import AditCore
+package import AditTransport
 
 /// Everything that decides how a server behaves, whichever kind of configuration it came from.
 package struct ServerSetup: Sendable, Equatable {
@@ -24,6 +25,14 @@ package struct ServerSetup: Sendable, Equatable {
     package var sessionPort: UInt16 = 7000
     /// The TCP port of names; 0 lets the system choose, nil for none.
     package var httpPort: UInt16? = 8080
+    /// The TCP port of names with TLS; 0 lets the system choose, nil for none. It may be one of the other two.
+    package var httpsPort: UInt16?
+    /// Whether the server starts without names with TLS when `httpsPort` is not to be had.
+    package var isHTTPSOptional = false
+    /// The certificates with which visitors' TLS is ended here.
+    package var certificates: [TLSCertificateFiles] = []
+    /// Whether visitors without TLS are sent to it, for names that a certificate covers.
+    package var redirectsToTLS = true
     /// The ports that a tunnel gets when it asks for none by number.
     package var publicPorts = PortRangeList([20000...20999])
     /// The ports that a tunnel may ask for by number; nil means every port.
@@ -71,9 +80,16 @@ package struct ServerSetup: Sendable, Equatable {
     /// The certificate, its key and the authorities of clients in place of the server's own identity.
     package var tlsFiles = FRPTLSFiles()
     /// How many visitors one tunnel serves at once.
-    package var maximumVisitorsPerTunnel = 4096
+    package var maximumVisitorsPerTunnel = 8000
+    /// How many visitors' connections one device may have open in all its tunnels; 0 for no limit.
+    package var maximumConnectionsPerDevice = 0
+    /// How much may pass through all tunnels of one device in each direction; nil for no limit.
+    package var bandwidthPerDevice: Bandwidth?
     /// How much is logged.
     package var logLevel = LogLevel.info
+
+    /// The port of names with TLS in the absence of a wish.
+    package static let defaultHTTPSPort: UInt16 = 8443
 
     /// Makes the defaults of a server that was never set up.
     package init() {}
@@ -86,12 +102,19 @@ package struct ServerSetup: Sendable, Equatable {
         tunnelListen = file.listen
         sessionPort = file.sessionPort
         httpPort = file.httpPort
+        httpsPort = file.httpsPort ?? Self.defaultHTTPSPort
+        certificates = file.certificates.map { TLSCertificateFiles(certificate: $0.certificate, key: $0.key) }
+        // Nobody asked for this port: a server that ran well without it goes on.
+        isHTTPSOptional = file.httpsPort == nil && certificates.isEmpty
+        redirectsToTLS = file.redirectToHTTPS
         publicPorts = file.publicPorts
         allowedPorts = file.publicPorts
         token = file.token.flatMap { $0.isEmpty ? nil : $0 }
         allowsFRP = file.allowFRP
         reservedNames = Set(file.reservedNames.map { $0.lowercased() })
         maximumTunnels = file.maxTunnelsPerDevice
+        maximumConnectionsPerDevice = file.maxConnectionsPerDevice
+        bandwidthPerDevice = file.bandwidthPerDevice
         drain = .seconds(file.drainSeconds)
         logLevel = file.logLevel
     }
@@ -113,6 +136,7 @@ package struct ServerSetup: Sendable, Equatable {
         tunnelListen = Self.address(file.proxyBindAddr) ?? .v4(0x7F00_0001)
         sessionPort = file.bindPort
         httpPort = file.vhostHTTPPort == 0 ? nil : file.vhostHTTPPort
+        httpsPort = file.vhostHTTPSPort == 0 ? nil : file.vhostHTTPSPort
         allowedPorts = file.allowPorts
         publicPorts = file.allowPorts ?? PortRangeList([1024...65535])
         domain = file.subDomainHost.isEmpty ? nil : file.subDomainHost.lowercased()

@@ -61,7 +61,9 @@ struct ServerDevicesListCommand: AsyncParsableCommand {
 struct ServerDevicesRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "Remove a device: its session ends, its names stay reserved for 90 days."
+        abstract: "Remove a device: its session ends, its names stay reserved for 90 days.",
+        discussion: "`revoke` is the same.",
+        aliases: ["revoke"]
     )
 
     @OptionGroup var place: ServerPlace

@@ -270,7 +270,7 @@ import Testing
         #expect(server.transport.tlsForce)
         #expect(
             server.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
-                "kcpBindPort", "quicBindPort", "vhostHTTPSPort", "tcpmuxHTTPConnectPort", "sshTunnelGateway.bindPort",
+                "kcpBindPort", "quicBindPort", "tcpmuxHTTPConnectPort", "sshTunnelGateway.bindPort",
                 "auth.method", "httpPlugins",
             ]
         )
@@ -321,14 +321,14 @@ import Testing
             client.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
                 "dnsServer", "virtualNet.address", "transport.protocol", "transport.connectServerLocalIP",
                 "transport.proxyURL",
-                "proxies[0].loadBalancer.group", "proxies[0].transport.proxyProtocolVersion", "proxies[1].type",
-                "proxies[3].type", "proxies[4].type", "proxies[5].type", "proxies[6].type", "proxies[7].type",
+                "proxies[0].loadBalancer.group", "proxies[1].type",
+                "proxies[4].type", "proxies[5].type", "proxies[6].type", "proxies[7].type",
                 "visitors[0].type", "visitors[1].type", "visitors[2].type", "visitors[3].type",
             ]
         )
         #expect(
             client.unsupportedFeatures.filter { !$0.isEssential }.map(\.keyPath) == [
-                "store.path", "webServer.port", "proxies[0].healthCheck.type", "proxies[0].transport.bandwidthLimit",
+                "store.path", "webServer.port", "proxies[0].healthCheck.type",
             ]
         )
     }
@@ -461,7 +461,7 @@ import Testing
         #expect(loaded.configuration.auth.token == "12345678")
         #expect(
             loaded.configuration.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
-                "common.kcp_bind_port", "common.quic_bind_port", "common.vhost_https_port",
+                "common.kcp_bind_port", "common.quic_bind_port",
                 "common.tcpmux_httpconnect_port", "httpPlugins",
             ]
         )

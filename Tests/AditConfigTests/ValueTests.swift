@@ -46,11 +46,11 @@ import Testing
     }
 
     @Test func frpBandwidthHasOnlyTwoUnits() {
-        #expect(FRPBandwidth("1MB")?.bytesPerSecond == 1_048_576)
-        #expect(FRPBandwidth("100KB")?.bytesPerSecond == 102_400)
-        #expect(FRPBandwidth("1.5MB")?.bytesPerSecond == 1_572_864)
+        #expect(Bandwidth("1MB")?.bytesPerSecond == 1_048_576)
+        #expect(Bandwidth("100KB")?.bytesPerSecond == 102_400)
+        #expect(Bandwidth("1.5MB")?.bytesPerSecond == 1_572_864)
         for text in ["", "MB", "1", "1GB", "1mb", "-1MB", "1e9MB", "infMB", "0KB", "1.2.3MB"] {
-            #expect(FRPBandwidth(text) == nil)
+            #expect(Bandwidth(text) == nil)
         }
     }
 }

@@ -13,6 +13,8 @@ package final class FRPClientRuntime: DeviceSessionDelegate {
     private struct State {
         var run = ""
         var hasLoggedIn = false
+        var treatments: [String: VisitorTreatment] = [:]
+        var datagrams: DatagramServices?
     }
 
     private let setup: FRPClientSetup
@@ -20,6 +22,7 @@ package final class FRPClientRuntime: DeviceSessionDelegate {
     private let exitsOnFailure: Bool
     private let log: Logger
     private let dialer: TargetDialer
+    private let forwarder = SpliceForwarder()
     private let state = NIOLockedValueBox(State())
     private let ended: @Sendable () -> Void
 
@@ -65,8 +68,10 @@ package final class FRPClientRuntime: DeviceSessionDelegate {
             tell(.warning, "start error: \(words)", proxy: name)
         case .tunnelClosed(let name, let error): tell(.warning, "closed by the server: \(error)", proxy: name)
         case .heartbeatSent: tell(.debug, "send heartbeat to server")
-        case .draining, .requestReport, .roundTrip: break
-        case .stopped: tell(.info, "closed")
+        case .draining, .requestReport, .roundTrip, .visitorsRefused: break
+        case .stopped:
+            state.withLockedValue { $0.datagrams }?.closeAll()
+            tell(.info, "closed")
         }
     }
 
@@ -88,12 +93,67 @@ package final class FRPClientRuntime: DeviceSessionDelegate {
         guard let proxy = proxies[start.proxyName], start.error.isEmpty else { return channel.close(promise: nil) }
         tell(.debug, "join connections", proxy: start.proxyName)
         // frp's own file may name any target; what Adit refuses by default is refused here too.
-        VisitorRelay.serve(channel, to: proxy.target, allowed: [], dialer: dialer) {}.whenSuccess { [self] outcome in
+        let treatment = treatment(of: proxy, on: channel.eventLoop)
+        if proxy.request.proxyType == "udp" { return serveDatagrams(channel, proxy, treatment) }
+        VisitorRelay.serve(
+            channel,
+            to: proxy.target,
+            allowed: [],
+            dialer: dialer,
+            forwarder: forwarder,
+            splicing: { [self] in tell(.debug, "a visitor is spliced", proxy: start.proxyName) },
+            treatment: treatment,
+            preface: treatment?.preface(start)
+        ) {}.whenSuccess { [self] outcome in
             switch outcome {
             case .failed(let failure):
                 tell(.error, "connect to local service [\(proxy.target)] error: \(failure)", proxy: start.proxyName)
             case .ended: tell(.debug, "join connections closed", proxy: start.proxyName)
             }
+        }
+    }
+
+    /// Leads the datagrams of a udp proxy to its service; a newer work connection takes the place of an older one.
+    private func serveDatagrams(_ channel: any Channel, _ proxy: FRPClientProxy, _ treatment: VisitorTreatment?) {
+        let name = proxy.request.proxyName
+        // As in frp, a session ends when nothing passed for 30 seconds.
+        var terms = DatagramService.Terms(target: proxy.target, idleTimeout: .seconds(30))
+        terms.treatment = treatment
+        let framing = DatagramLink.Framing.frp(setup.session.wireVersion, isServer: false)
+        let services = state.withLockedValue { state in
+            if let known = state.datagrams { return known }
+            let made = DatagramServices(on: channel.eventLoop)
+            state.datagrams = made
+            return made
+        }
+        services.use(channel, framing: framing, for: name) { [self, terms] loop in
+            DatagramService(terms, dialer: dialer, tally: DatagramTally(), on: loop) { [weak self] news in
+                switch news {
+                case .came(let visitor): self?.tell(.debug, "udp session of [\(visitor)] begins", proxy: name)
+                case .left(let visit): self?.tell(.debug, "udp session of [\(visit.visitor)] ends", proxy: name)
+                case .refused: self?.tell(.warning, "local service [\(proxy.target)] refuses udp", proxy: name)
+                case .unreachable(let failure):
+                    self?.tell(.error, "local service [\(proxy.target)] error: \(failure)", proxy: name)
+                case .answered: break
+                }
+            }
+        }
+    }
+
+    /// The treatment of a proxy's visitors; nil when there is nothing to do for them.
+    private func treatment(of proxy: FRPClientProxy, on loop: any EventLoop) -> VisitorTreatment? {
+        guard proxy.bandwidth != nil || proxy.proxyProtocol != nil else { return nil }
+        return state.withLockedValue { state in
+            let name = proxy.request.proxyName
+            if let known = state.treatments[name] { return known }
+            let treatment = VisitorTreatment(
+                bandwidth: proxy.bandwidth,
+                isShared: true,
+                proxyProtocol: proxy.proxyProtocol,
+                on: loop
+            )
+            state.treatments[name] = treatment
+            return treatment
         }
     }
 

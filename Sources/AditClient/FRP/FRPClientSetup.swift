@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditConfig
-import AditCore
+package import AditCore
 package import AditTransport
 import AditTunnel
 package import AditWire
@@ -73,11 +73,8 @@ package struct FRPClientSetup: Sendable {
         }
         for proxy in file.startedProxies {
             // A configuration from flags has no list of features.
-            if proxy.type != .tcp, proxy.type != .http, file.unsupportedFeatures.isEmpty {
+            if ![.tcp, .udp, .http, .https].contains(proxy.type), file.unsupportedFeatures.isEmpty {
                 refuse("proxy [\(proxy.name)] type", proxy.type.rawValue)
-            }
-            if let limit = proxy.bandwidthLimit, proxy.bandwidthLimitMode == "client" {
-                refuse("proxy [\(proxy.name)] transport.bandwidthLimit", "\(limit) in client mode")
             }
         }
         return lines
@@ -95,7 +92,7 @@ package struct FRPClientSetup: Sendable {
     private static func isServed(_ keyPath: String) -> Bool {
         let tail = keyPath.lowercased()
         return [
-            "tls.certfile", "tls.keyfile", "tls.trustedcafile", "loadbalancer.group", "transport.bandwidthlimit",
+            "tls.certfile", "tls.keyfile", "tls.trustedcafile", "loadbalancer.group",
             localInterface,
         ].contains { tail.hasSuffix($0) }
     }
@@ -109,11 +106,17 @@ package struct FRPClientProxy: Sendable {
     package var request: FRPNewProxy
     /// Where visitors are led.
     package var target: TunnelTarget
+    /// The bandwidth that this client keeps for both directions together; nil when the server does, or nobody.
+    package var bandwidth: Bandwidth?
+    /// The PROXY protocol in which the service is told who its visitor is; nil for not at all.
+    package var proxyProtocol: ProxyProtocolVersion?
 
     /// Turns a proxy of a configuration into one that can be registered.
     package init(_ proxy: FRPProxyConfiguration, user: String) {
         name = proxy.name
         target = TunnelTarget(scheme: .tcp, host: proxy.localIP, port: proxy.localPort)
+        proxyProtocol = proxy.proxyProtocolVersion
+        bandwidth = proxy.bandwidthLimitMode == "client" ? proxy.bandwidthLimit : nil
         var request = FRPNewProxy(proxyName: user.isEmpty ? proxy.name : "\(user).\(proxy.name)")
         request.proxyType = proxy.type.rawValue
         request.useEncryption = proxy.useEncryption

@@ -25,6 +25,12 @@ package enum DeviceEvent: Sendable, Equatable {
     case visitorCame(tunnel: String, visitor: String)
     /// A visitor of a tcp tunnel left.
     case visitorLeft(tunnel: String, visitor: String, VisitStatistics)
+    /// A visitor's first datagram came.
+    case datagramVisitorCame(tunnel: String, visitor: String)
+    /// A visitor sent and got no datagrams for a while.
+    case datagramVisitorLeft(tunnel: String, DatagramVisit)
+    /// The server turned visitors away.
+    case turnedAway(tunnel: String, TurnedAway)
     /// The server is about to restart and asks the device to come back after that long.
     case draining(reconnectAfter: Duration)
     /// Nothing more will happen: the person stopped it (nil), or must mend something first.
@@ -121,6 +127,26 @@ package struct RequestRow: Sendable, Equatable {
         self.duration = duration
         self.visitor = visitor
         self.isUpgraded = isUpgraded
+    }
+}
+
+/// Visitors who were turned away in some time, for one reason.
+package struct TurnedAway: Sendable, Equatable {
+    /// How many visitors or requests.
+    package var count: Int
+    /// In which time.
+    package var period: Duration
+    /// Why: `allow-list`, `password`, `connections`, `connection-rate`, `request-rate` or `device-connections`.
+    package var reason: String
+    /// The limit that was reached, such as `5` or `10/s`; empty when there is none.
+    package var limit: String
+
+    /// Makes it from its parts.
+    package init(count: Int, period: Duration, reason: String, limit: String) {
+        self.count = count
+        self.period = period
+        self.reason = reason
+        self.limit = limit
     }
 }
 

@@ -16,11 +16,12 @@ import NIOPosix
 /// through one closure in order, as `DeviceEvent`s.
 package final class DeviceRuntime: DeviceSessionDelegate {
     private let server: HostPort
-    private let loop: any EventLoop
-    private let dialer: TargetDialer
+    let loop: any EventLoop
+    let dialer: TargetDialer
+    let datagrams: DatagramServices
     private let diagnose: @Sendable () -> TargetDiagnosis
-    private let tell: @Sendable (DeviceEvent) -> Void
-    private let state: NIOLockedValueBox<RuntimeState>
+    let tell: @Sendable (DeviceEvent) -> Void
+    let state: NIOLockedValueBox<RuntimeState>
     private let link = NIOLockedValueBox<(any DeviceLink)?>(nil)
     private let probeInterval: TimeAmount
 
@@ -37,6 +38,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         self.server = server
         self.loop = loop
         self.dialer = dialer
+        datagrams = DatagramServices(on: loop)
         self.probeInterval = probeInterval
         self.diagnose = diagnose
         self.tell = tell
@@ -56,8 +58,12 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     package func replaceTunnels(with orders: [TunnelOrder]) {
         let change = state.withLockedValue { $0.replace(with: orders) }
         let link = link.withLockedValue { $0 }
-        for name in change.removed { link?.unregister(name: name) }
+        for name in change.removed {
+            link?.unregister(name: name)
+            datagrams.close(name)
+        }
         for order in change.added {
+            datagrams.close(order.name)
             link?.unregister(name: order.name)
             open(order)
         }
@@ -68,6 +74,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         state.withLockedValue { $0.isEnded = true }
         let link = link.withLockedValue { $0 }
         try? await link?.stop().get()
+        datagrams.closeAll()
     }
 
     /// What is known now, for the status socket.
@@ -109,9 +116,11 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             refused(name, error, willRetry: willRetry)
         case .tunnelClosed(let name, let error):
             state.withLockedValue { $0.failed(name, error, state: .closed) }
+            datagrams.close(name)
             tell(.closed(tunnel: name, error))
             endIfNothingIsLeft(error)
         case .requestReport(let report): reported(report)
+        case .visitorsRefused(let refused): turnedAway(refused)
         case .draining(let delay): tell(.draining(reconnectAfter: delay))
         case .stopped: break
         }
@@ -181,19 +190,45 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         )
     }
 
+    private func turnedAway(_ refused: AditVisitorsRefused) {
+        let count = max(0, min(refused.count, 1_000_000_000))
+        let isKnown = state.withLockedValue { state in
+            state.tunnels[refused.proxyName]?.status.turnedAway &+= UInt64(count)
+            return state.tunnels[refused.proxyName] != nil
+        }
+        guard isKnown, count > 0 else { return }
+        let words = TurnedAway(
+            count: count,
+            period: .seconds(max(1, min(refused.seconds, 86_400))),
+            reason: String(refused.reason.prefix(64)),
+            limit: String(refused.limit.prefix(32))
+        )
+        tell(.turnedAway(tunnel: refused.proxyName, words))
+    }
+
     // MARK: Visitors
 
     package func workConnection(_ start: FRPStartWorkConnection, channel: any Channel) {
         let name = start.proxyName
-        let found = state.withLockedValue { state -> (TunnelOrder, Int)? in
+        let found = state.withLockedValue { state -> (TunnelOrder, Int, VisitorTreatment?)? in
             guard !state.isEnded, let tunnel = state.tunnels[name] else { return nil }
-            state.visitBegan(name)
-            return (tunnel.order, tunnel.generation)
+            if !Self.carriesDatagrams(start, tunnel.order) { state.visitBegan(name) }
+            return (tunnel.order, tunnel.generation, state.treatment(name, on: loop))
         }
-        guard let (order, generation) = found else { return channel.close(promise: nil) }
+        guard let (order, generation, treatment) = found else { return channel.close(promise: nil) }
+        if Self.carriesDatagrams(start, order) {
+            return serveDatagrams(channel, order, generation: generation, treatment: treatment)
+        }
         let visitor = Self.visitor(start)
-        VisitorRelay.serve(channel, to: order.target, allowed: order.targetAllow, dialer: dialer) { [self] in
-            if order.kind == .tcp { tell(.visitorCame(tunnel: name, visitor: visitor)) }
+        VisitorRelay.serve(
+            channel,
+            to: order.target,
+            allowed: order.targetAllow,
+            dialer: dialer,
+            treatment: treatment,
+            preface: treatment?.preface(start)
+        ) { [self] in
+            if order.kind != .http { tell(.visitorCame(tunnel: name, visitor: visitor)) }
         }
         .whenSuccess { [self] outcome in
             switch outcome {
@@ -202,7 +237,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
                 judge(.failed(failure), of: name, generation: generation)
             case .ended(let statistics):
                 state.withLockedValue { $0.visitEnded(name, generation: generation, statistics) }
-                if order.kind == .tcp { tell(.visitorLeft(tunnel: name, visitor: visitor, statistics)) }
+                if order.kind != .http { tell(.visitorLeft(tunnel: name, visitor: visitor, statistics)) }
             }
         }
     }
@@ -214,14 +249,14 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     // MARK: Targets
 
     /// Looks at a target, and again and again for as long as it does not answer.
-    private func probe(_ name: String) {
+    func probe(_ name: String) {
         let found = state.withLockedValue { state -> (TunnelOrder, Int)? in
             guard !state.isEnded, let tunnel = state.tunnels[name], !tunnel.isProbing else { return nil }
             state.tunnels[name]?.isProbing = true
             return (tunnel.order, tunnel.generation)
         }
         guard let (order, generation) = found else { return }
-        TargetProbe(dialer: dialer).look(at: order.target, allowed: order.targetAllow, on: loop).whenSuccess { [self] in
+        look(at: order).whenSuccess { [self] in
             state.withLockedValue { state in
                 if state.tunnels[name]?.generation == generation { state.tunnels[name]?.isProbing = false }
             }
@@ -229,7 +264,18 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         }
     }
 
-    private func judge(_ result: ProbeResult, of name: String, generation: Int) {
+    /// One look at a target; whether a port of UDP is open can only be known on this machine.
+    private func look(at order: TunnelOrder) -> EventLoopFuture<ProbeResult> {
+        guard order.kind == .udp else {
+            return TargetProbe(dialer: dialer).look(at: order.target, allowed: order.targetAllow, on: loop)
+        }
+        guard order.target.isLoopback else { return loop.makeSucceededFuture(.unproven) }
+        return NIOThreadPool.singleton.runIfActive(eventLoop: loop) { ListeningPorts.hasUDP(order.target.port) }
+            .map { $0 == false ? .failed(.refused) : .unproven }
+            .flatMapErrorThrowing { _ in .unproven }
+    }
+
+    func judge(_ result: ProbeResult, of name: String, generation: Int) {
         let found = state.withLockedValue { state -> (order: TunnelOrder, isNews: Bool)? in
             guard !state.isEnded, let tunnel = state.tunnels[name], tunnel.generation == generation else { return nil }
             state.tunnels[name]?.lastProbe = result
@@ -242,6 +288,9 @@ package final class DeviceRuntime: DeviceSessionDelegate {
                 isNews ? none.health(result, of: order.target, command: order.kind.rawValue) : nil,
                 of: name
             )
+        }
+        if order.kind == .udp {
+            return conclude(.fails(DatagramWords.nothingListens(order.target)), of: name)
         }
         // The facts of this machine are only asked for when they are needed: collecting them reads much of /proc.
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) { [diagnose] in diagnose() }.whenSuccess { [self] facts in

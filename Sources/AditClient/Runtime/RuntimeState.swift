@@ -3,6 +3,7 @@
 
 import AditCore
 import AditWire
+import NIOCore
 
 /// What a runtime knows, behind its lock: each change answers with what has to be done outside of the lock.
 struct RuntimeState: Sendable {
@@ -15,17 +16,34 @@ struct RuntimeState: Sendable {
         var isProbing = false
         var rewrite: String?
         var hasCheckedHost = false
+        var treatment: VisitorTreatment?
+        let tally: DatagramTally?
         /// Counts the orders of this name, so that a probe of an earlier one is not taken for this one's.
         var generation: Int
 
         init(_ order: TunnelOrder, generation: Int) {
             self.order = order
             self.generation = generation
+            tally = order.kind.hasDatagrams ? DatagramTally() : nil
             status = DeviceStatus.Tunnel(
                 name: order.name,
                 kind: order.kind.rawValue,
                 target: order.target.description
             )
+        }
+
+        /// The status with what passed as datagrams.
+        var statusNow: DeviceStatus.Tunnel {
+            guard let figures = tally?.current else { return status }
+            var now = status
+            now.datagramsIn = figures.datagramsIn
+            now.datagramsOut = figures.datagramsOut
+            now.droppedDatagrams = figures.drops
+            now.bytesIn &+= figures.bytesIn
+            now.bytesOut &+= figures.bytesOut
+            now.visitorsNow += figures.visitorsNow
+            now.visitorsTotal &+= figures.visitorsTotal
+            return now
         }
     }
 
@@ -44,7 +62,7 @@ struct RuntimeState: Sendable {
     /// The status with the tunnels in the order in which they were asked for.
     var snapshot: DeviceStatus {
         var snapshot = status
-        snapshot.tunnels = names.compactMap { tunnels[$0]?.status }
+        snapshot.tunnels = names.compactMap { tunnels[$0]?.statusNow }
         return snapshot
     }
 
@@ -126,6 +144,20 @@ struct RuntimeState: Sendable {
     }
 
     // MARK: Visits
+
+    /// What is done with the visitors of a tunnel, the same for all of them; nil when that is nothing.
+    mutating func treatment(_ name: String, on loop: any EventLoop) -> VisitorTreatment? {
+        guard let tunnel = tunnels[name] else { return nil }
+        if let known = tunnel.treatment { return known }
+        guard tunnel.order.limits.bandwidth != nil || tunnel.order.proxyProtocol != nil else { return nil }
+        let treatment = VisitorTreatment(
+            bandwidth: tunnel.order.limits.bandwidth,
+            proxyProtocol: tunnel.order.proxyProtocol,
+            on: loop
+        )
+        tunnels[name]?.treatment = treatment
+        return treatment
+    }
 
     mutating func visitBegan(_ name: String) {
         tunnels[name]?.status.visitorsNow += 1

@@ -10,6 +10,14 @@ package struct TunnelOrder: Sendable, Hashable {
     package enum Kind: String, Sendable {
         case http
         case tcp
+        case udp
+        /// TCP and UDP on one public port.
+        case game
+        /// TLS by server name, untouched.
+        case tls
+
+        /// Whether visitors send datagrams.
+        package var hasDatagrams: Bool { self == .udp || self == .game }
     }
 
     /// How the `Host` header of a web request reaches the app.
@@ -40,6 +48,12 @@ package struct TunnelOrder: Sendable, Hashable {
     package var allow: [CIDR] = []
     /// How long the tunnel stays open; nil for as long as it runs.
     package var expiresIn: Duration?
+    /// How much of it visitors may use.
+    package var limits = TunnelLimits()
+    /// The PROXY protocol in which the target is told who its visitor is; nil for not at all.
+    package var proxyProtocol: ProxyProtocolVersion?
+    /// How long a silent visitor of UDP is remembered; nil for a minute.
+    package var idleTimeout: Duration?
     /// Whether a risky port may be open to everybody.
     package var isPublic = false
     /// How the `Host` header reaches the app.
@@ -58,7 +72,7 @@ package struct TunnelOrder: Sendable, Hashable {
 
     /// What the server is asked for; `rewrite` is the Host header to send to the app when that is automatic.
     func request(rewrite: String?) -> FRPNewProxy {
-        var proxy = FRPNewProxy(proxyName: name, proxyType: kind.rawValue)
+        var proxy = FRPNewProxy(proxyName: name, proxyType: kind == .tls ? "https" : kind.rawValue)
         proxy.remotePort = Int(port ?? 0)
         proxy.customDomains = domains
         proxy.headers = requestHeaders
@@ -73,7 +87,12 @@ package struct TunnelOrder: Sendable, Hashable {
             auth: auth,
             allow: allow.map(\.description),
             expiresIn: Int(expiresIn?.components.seconds ?? 0),
-            isPublic: isPublic
+            isPublic: isPublic,
+            maxConnections: limits.maxConnections ?? 0,
+            connectionRate: limits.connectionRate?.description ?? "",
+            requestRate: limits.requestRate?.description ?? "",
+            bandwidth: limits.bandwidth?.bytesPerSecond ?? 0,
+            idle: Int(idleTimeout?.components.seconds ?? 0)
         )
         return proxy
     }

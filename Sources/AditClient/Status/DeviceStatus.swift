@@ -21,7 +21,7 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
 
         /// What the device calls it.
         package var name: String
-        /// `http` or `tcp`.
+        /// `http`, `tcp`, `udp`, `game` or `tls`.
         package var kind: String
         /// Where it leads.
         package var target: String
@@ -39,10 +39,18 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
         package var visitorsTotal: UInt64 = 0
         /// Answered requests since the process began.
         package var requests: UInt64 = 0
+        /// Visitors and requests that the server turned away since the process began.
+        package var turnedAway: UInt64 = 0
         /// Bytes from visitors to the target, of connections that have ended.
         package var bytesIn: UInt64 = 0
         /// Bytes from the target to visitors, of connections that have ended.
         package var bytesOut: UInt64 = 0
+        /// Datagrams from visitors to the target; nil where there are none.
+        package var datagramsIn: UInt64?
+        /// Datagrams from the target to visitors; nil where there are none.
+        package var datagramsOut: UInt64?
+        /// Datagrams that were thrown away because the way on was full; nil where there are none.
+        package var droppedDatagrams: UInt64?
         /// When it closes by itself, in seconds since 1970; nil for never.
         package var expiresAt: Int64?
 

@@ -28,6 +28,11 @@ package struct TunnelConfiguration: Sendable, Equatable {
     package enum Kind: String, Sendable, Hashable, CaseIterable {
         case http
         case tcp
+        case udp
+        /// TCP and UDP on one public port.
+        case game
+        /// TLS by server name, untouched.
+        case tls
     }
 
     /// What visitors speak.
@@ -46,6 +51,12 @@ package struct TunnelConfiguration: Sendable, Equatable {
     package var allow: [CIDR] = []
     /// How long the tunnel lives after it opened; nil for as long as the device is there.
     package var expires: Duration?
+    /// How much of the tunnel visitors may use.
+    package var limits = TunnelLimits()
+    /// The PROXY protocol in which the service is told who its visitor is; nil for not at all.
+    package var proxyProtocol: ProxyProtocolVersion?
+    /// How long a silent visitor of UDP is remembered; nil for a minute.
+    package var idle: Duration?
     /// The word that a port which is attacked within a day may be opened to the whole internet.
     package var isPublic = false
     /// The Host header that the service gets: a value, `keep` for the visitor's, or `auto`, which nil stands for as well.

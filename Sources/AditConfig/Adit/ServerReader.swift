@@ -35,6 +35,9 @@ enum ServerReader {
         }
         server.sessionPort = top.port("sessionPort") ?? server.sessionPort
         server.httpPort = top.port("httpPort") ?? server.httpPort
+        server.httpsPort = top.port("httpsPort")
+        server.certificates = top.tables("certificates").compactMap(certificate)
+        server.redirectToHTTPS = top.boolean("redirectToHTTPS") ?? server.redirectToHTTPS
         if let entry = top.entry("publicPorts"), let text = ports(entry) ?? top.string("publicPorts") {
             do {
                 server.publicPorts = try PortRangeList(parsing: text)
@@ -48,6 +51,10 @@ enum ServerReader {
         server.reservedNames = names(top)
         server.maxTunnelsPerDevice =
             top.integer("maxTunnelsPerDevice", in: 1...10000) ?? server.maxTunnelsPerDevice
+        server.maxConnectionsPerDevice =
+            top.integer("maxConnectionsPerDevice", in: 0...TunnelLimits.maximumConnections)
+            ?? server.maxConnectionsPerDevice
+        server.bandwidthPerDevice = AditSharedReader.bandwidth(top, "bandwidthPerDevice")
         server.drainSeconds = top.integer("drainSeconds", in: 0...3600) ?? server.drainSeconds
         server.custom404Page = AditSharedReader.path(top, "custom404Page")
         server.logLevel = top.word("logLevel", LogLevel.self) ?? server.logLevel
@@ -64,6 +71,18 @@ enum ServerReader {
         }
         top.finish()
         return server
+    }
+
+    private static func certificate(_ scope: ScopeReader) -> ServerConfiguration.Certificate? {
+        defer { scope.finish() }
+        let hint = Text(verbatim: "{ certificate = \"fullchain.pem\", key = \"key.pem\" }")
+        for key in ["certificate", "key"] where scope.entry(key) == nil && !scope.context.isListing {
+            scope.missing(key, hint: hint)
+        }
+        guard let certificate = AditSharedReader.path(scope, "certificate"),
+            let key = AditSharedReader.path(scope, "key")
+        else { return nil }
+        return ServerConfiguration.Certificate(certificate: certificate, key: key)
     }
 
     /// One port may stand there as a number.
@@ -109,6 +128,30 @@ enum AditSharedReader {
             return nil
         }
         return text
+    }
+
+    static func bandwidth(_ top: ScopeReader, _ key: String) -> Bandwidth? {
+        guard let text = top.string(key), let entry = top.entry(key) else { return nil }
+        if let bandwidth = Bandwidth(text) { return bandwidth }
+        let shown = SourceText.printable(text)
+        top.wrong(
+            entry,
+            Text("\"\(shown)\" is not a bandwidth such as 2MB or 500KB", zh: "\"\(shown)\" 不是带宽(如 2MB、500KB)"),
+            hint: Text("bytes a second, each direction", zh: "每个方向每秒的字节数")
+        )
+        return nil
+    }
+
+    static func rate(_ top: ScopeReader, _ key: String) -> Rate? {
+        guard let text = top.string(key), let entry = top.entry(key) else { return nil }
+        if let rate = Rate(text) { return rate }
+        let shown = SourceText.printable(text)
+        top.wrong(
+            entry,
+            Text("\"\(shown)\" is not a rate such as 10/s or 300/m", zh: "\"\(shown)\" 不是速率(如 10/s、300/m)"),
+            hint: Text("s, m or h after the slash", zh: "斜杠后为 s、m 或 h")
+        )
+        return nil
     }
 
     static func path(_ top: ScopeReader, _ key: String) -> String? {

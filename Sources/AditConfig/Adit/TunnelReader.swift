@@ -19,7 +19,7 @@ enum TunnelReader {
         tunnel.name = name(scope)
         if let port = scope.integer("port", in: 1...65535), let entry = scope.entry("port") {
             tunnel.port = UInt16(port)
-            if kind == .http { onlyFor("tcp", entry, scope) }
+            if kind == .http || kind == .tls { onlyFor("tcp", entry, scope) }
         }
         tunnel.domains = domains(scope)
         tunnel.auth = auth(scope)
@@ -30,6 +30,22 @@ enum TunnelReader {
             } catch {
                 scope.wrong(entry, error.what)
             }
+        }
+        tunnel.limits.maxConnections = scope.integer("maxConnections", in: 1...TunnelLimits.maximumConnections)
+        tunnel.limits.connectionRate = AditSharedReader.rate(scope, "connectionRate")
+        tunnel.limits.requestRate = AditSharedReader.rate(scope, "requestRate")
+        tunnel.limits.bandwidth = AditSharedReader.bandwidth(scope, "bandwidth")
+        tunnel.proxyProtocol = scope.word("proxyProtocol", ProxyProtocolVersion.self)
+        if kind == .http, let entry = scope.entry("proxyProtocol") {
+            scope.wrong(
+                entry,
+                Text("an app of kind http is told by its headers", zh: "http 类型的应用通过请求头得知访客地址"),
+                hint: Text("X-Forwarded-For has the visitor's address", zh: "X-Forwarded-For 含有访客地址")
+            )
+        }
+        if let text = scope.string("idle"), let entry = scope.entry("idle") {
+            tunnel.idle = idle(text, entry, scope)
+            if kind == .http || kind == .tls || kind == .tcp { onlyFor("udp", entry, scope) }
         }
         tunnel.isPublic = scope.boolean("public") ?? false
         tunnel.hostHeader = scope.string("hostHeader")
@@ -48,14 +64,29 @@ enum TunnelReader {
                 Text("\"\(shown)\" is not a header with a value", zh: "\"\(shown)\" 不是合法的请求头")
             )
         }
-        if kind == .tcp {
-            for key in ["domains", "auth", "hostHeader", "requestHeaders"] {
+        if kind == .tcp || kind == .udp || kind == .game {
+            for key in ["domains", "auth", "hostHeader", "requestHeaders", "requestRate"] {
                 if let entry = scope.entry(key) { onlyFor("http", entry, scope) }
             }
         }
         scope.finish()
         guard kind != nil, target != nil else { return nil }
         return tunnel
+    }
+
+    private static func idle(
+        _ text: String,
+        _ entry: ConfigurationTable.Entry,
+        _ scope: ScopeReader
+    ) -> Duration? {
+        do {
+            let time = try DurationText.parse(text)
+            if time >= .seconds(1), time <= .seconds(86_400) { return time }
+            scope.wrong(entry, Text("a silent visitor is remembered for 1s to 1d", zh: "静默的访客可保留 1s 到 1d"))
+        } catch {
+            scope.wrong(entry, error.what)
+        }
+        return nil
     }
 
     private static func onlyFor(

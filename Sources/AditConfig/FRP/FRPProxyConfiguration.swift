@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+package import AditCore
+
 /// One proxy of frpc: a local service and how visitors reach it.
 ///
 /// Properties have the names of frp's keys; those that a type does not have keep their defaults.
@@ -101,11 +103,11 @@ package struct FRPProxyConfiguration: Sendable, Equatable {
     /// Whether work connections are compressed.
     package var useCompression = false
     /// Bytes a second that the proxy may carry; nil for no limit.
-    package var bandwidthLimit: FRPBandwidth?
+    package var bandwidthLimit: Bandwidth?
     /// Who holds the limit: client or server.
     package var bandwidthLimitMode = "client"
-    /// The PROXY protocol version towards the service; empty for none.
-    package var proxyProtocolVersion = ""
+    /// The PROXY protocol version towards the service; nil for none.
+    package var proxyProtocolVersion: ProxyProtocolVersion?
     /// The load-balancing group; empty for none.
     package var group = ""
     /// The secret of the group.
@@ -120,32 +122,5 @@ package struct FRPProxyConfiguration: Sendable, Equatable {
         self.name = name
         self.type = type
         self.position = position
-    }
-}
-
-/// A bandwidth as frp writes it, such as `1MB` or `100KB` a second.
-package struct FRPBandwidth: Sendable, Equatable, CustomStringConvertible {
-    /// The bandwidth as it is sent to the server.
-    package let description: String
-    /// Bytes a second.
-    package let bytesPerSecond: Int64
-
-    /// Reads a number followed by `MB` or `KB`; nil for anything else.
-    package init?(_ text: String) {
-        let scale: Double
-        if text.hasSuffix("MB") {
-            scale = 1_048_576
-        } else if text.hasSuffix("KB") {
-            scale = 1024
-        } else {
-            return nil
-        }
-        let number = text.dropLast(2)
-        guard !number.isEmpty,
-            number.utf8.allSatisfy({ (48...57).contains($0) || $0 == UInt8(ascii: ".") }),
-            let value = Double(number), value > 0, value * scale < 1e15
-        else { return nil }
-        description = text
-        bytesPerSecond = Int64(value * scale)
     }
 }

@@ -12,11 +12,6 @@ enum FRPProxyReader {
         case server
     }
 
-    private enum ProxyProtocolVersion: String, CaseIterable {
-        case v1
-        case v2
-    }
-
     static func read(_ scope: ScopeReader) -> FRPProxyConfiguration? {
         if scope.context.isListing {
             for kind in Kind.allCases { _ = read(scope, kind, name: "") }
@@ -42,7 +37,7 @@ enum FRPProxyReader {
         _ = scope.entry("type")
         scope.narrow(to: "proxies (\(kind.rawValue))")
         var proxy = FRPProxyConfiguration(name: name, type: kind, position: scope.position)
-        if kind != .tcp, kind != .http { scope.unsupported(scope.entry("type")) }
+        if ![.tcp, .udp, .http, .https].contains(kind) { scope.unsupported(scope.entry("type")) }
         proxy.enabled = scope.boolean("enabled") ?? true
         proxy.annotations = scope.stringMap("annotations") ?? [:]
         proxy.metadatas = scope.stringMap("metadatas") ?? [:]
@@ -159,7 +154,7 @@ enum FRPProxyReader {
         if let text = scope.string("bandwidthLimit"), !text.isEmpty,
             let entry = scope.entry("bandwidthLimit")
         {
-            proxy.bandwidthLimit = FRPBandwidth(text)
+            proxy.bandwidthLimit = Bandwidth(text)
             if proxy.bandwidthLimit == nil {
                 let shown = SourceText.printable(text)
                 scope.wrong(
@@ -169,15 +164,11 @@ enum FRPProxyReader {
                         zh: "\"\(shown)\" 不是带宽(如 1MB、100KB)"
                     )
                 )
-            } else {
-                scope.unsupported(entry, essential: false)
             }
         }
         proxy.bandwidthLimitMode = scope.word("bandwidthLimitMode", Side.self)?.rawValue ?? "client"
-        proxy.proxyProtocolVersion =
-            scope.word("proxyProtocolVersion", ProxyProtocolVersion.self)?.rawValue ?? ""
-        if !proxy.proxyProtocolVersion.isEmpty {
-            scope.unsupported(scope.entry("proxyProtocolVersion"))
+        if let text = scope.string("proxyProtocolVersion"), !text.isEmpty {
+            proxy.proxyProtocolVersion = scope.word("proxyProtocolVersion", ProxyProtocolVersion.self)
         }
         scope.finish()
     }

@@ -17,7 +17,7 @@ enum FRPServerReader {
         server.proxyBindAddr = top.string("proxyBindAddr", default: server.bindAddr)
         server.vhostHTTPPort = top.port("vhostHTTPPort") ?? 0
         server.vhostHTTPTimeout = top.frpSeconds("vhostHTTPTimeout", default: server.vhostHTTPTimeout)
-        server.vhostHTTPSPort = port(top, "vhostHTTPSPort")
+        server.vhostHTTPSPort = top.port("vhostHTTPSPort") ?? 0
         server.subDomainHost = top.string("subDomainHost") ?? ""
         server.custom404Page = top.string("custom404Page") ?? ""
         server.maxPortsPerClient = top.integer("maxPortsPerClient", in: 0...65535) ?? 0

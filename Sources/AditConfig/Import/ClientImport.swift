@@ -65,7 +65,7 @@ enum ClientImport {
         _ notes: inout [String]
     ) -> Bool {
         let what = "proxy \(proxy.name): "
-        guard proxy.type == .tcp || proxy.type == .http else {
+        guard [.tcp, .udp, .http, .https].contains(proxy.type) else {
             notes.append(what + "Adit does not have tunnels of type \(proxy.type.rawValue) yet")
             return false
         }
@@ -83,19 +83,20 @@ enum ClientImport {
         }
         file.comment(proxy.name)
         file.line("[[tunnels]]")
-        file.set("kind", proxy.type.rawValue)
+        file.set("kind", proxy.type == .https ? "tls" : proxy.type.rawValue)
         file.set("target", "\(host):\(proxy.localPort)")
-        if proxy.type == .tcp {
+        if proxy.type == .tcp || proxy.type == .udp {
             if proxy.remotePort != 0 { file.set("port", proxy.remotePort) }
         } else {
-            http(proxy, what, &file, &notes)
+            names(proxy, what, &file, &notes)
+            if proxy.type == .http { http(proxy, what, &file, &notes) }
         }
         if proxy.useEncryption { notes.append(what + "transport.useEncryption: a session of Adit is always encrypted") }
         if proxy.useCompression { notes.append(what + "transport.useCompression: Adit does not compress") }
         return true
     }
 
-    private static func http(
+    private static func names(
         _ proxy: FRPProxyConfiguration,
         _ what: String,
         _ file: inout TOMLText,
@@ -118,6 +119,14 @@ enum ClientImport {
             }
         }
         if !domains.isEmpty { file.set("domains", domains) }
+    }
+
+    private static func http(
+        _ proxy: FRPProxyConfiguration,
+        _ what: String,
+        _ file: inout TOMLText,
+        _ notes: inout [String]
+    ) {
         if !proxy.httpUser.isEmpty { file.set("auth", ["\(proxy.httpUser):\(proxy.httpPassword)"]) }
         file.set("hostHeader", proxy.hostHeaderRewrite.isEmpty ? "keep" : proxy.hostHeaderRewrite)
         if !proxy.requestHeaders.isEmpty { file.set("requestHeaders", proxy.requestHeaders) }

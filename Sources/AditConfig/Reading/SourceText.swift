@@ -98,10 +98,14 @@ struct SourceText: Sendable {
         return Self.printable(text)
     }
 
-    /// The text with control characters taken out, so that it cannot steer a terminal.
+    /// The text with control characters taken out, so that it cannot steer a terminal, and cut where nobody reads on.
     static func printable(_ text: String) -> String {
         var shown = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
+        for (count, scalar) in text.unicodeScalars.enumerated() {
+            guard count <= 300 else {
+                shown.append("…")
+                break
+            }
             switch scalar.properties.generalCategory {
             case .control: if scalar == "\t" { shown.append(" ") }
             case .format, .lineSeparator, .paragraphSeparator: continue

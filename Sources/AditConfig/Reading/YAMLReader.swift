@@ -152,6 +152,21 @@ struct YAMLReader {
         return hasDigit
     }
 
+    /// Where a key of a table that is written in lines comes again; the library tells only where the table begins.
+    private static func secondPlace(of key: String, from first: SourcePosition, _ text: SourceText) -> SourcePosition? {
+        var isFirst = true
+        var start = text.offset(of: SourcePosition(line: first.line, column: 1))
+        let line = Array(repeating: UInt8(ascii: " "), count: first.column - 1) + Array(key.utf8) + [UInt8(ascii: ":")]
+        while start < text.bytes.count {
+            if text.bytes[start...].starts(with: line) {
+                guard isFirst else { return text.position(of: start + first.column - 1) }
+                isFirst = false
+            }
+            start = (text.bytes[start...].firstIndex(of: 10) ?? text.bytes.count) + 1
+        }
+        return nil
+    }
+
     private static func fault(_ error: YamlError, _ text: SourceText, _ lines: YAMLLines) -> SyntaxFault {
         switch error {
         case .scanner(let context, let problem, let mark, _),
@@ -185,7 +200,7 @@ struct YAMLReader {
             let key = SourceText.printable(duplicates.first ?? "")
             let first = lines.position(context.mark)
             return SyntaxFault(
-                at: first,
+                at: secondPlace(of: duplicates.first ?? "", from: first, text) ?? first,
                 Text("the key \"\(key)\" is there twice", zh: "键 \"\(key)\" 重复")
             )
         default:

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+import AditTransport
 import NIOCore
 import NIOHTTP1
 
@@ -8,7 +9,7 @@ import NIOHTTP1
 ///
 /// It reads only while fewer than `window` bytes of the response wait for the visitor, and says that it has taken bytes
 /// of the request only while its own channel is writable.
-final class HTTPBackendConnection: ChannelInboundHandler {
+final class HTTPBackendConnection: ChannelInboundHandler, HTTPBackendClient {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = ByteBuffer
 
@@ -39,6 +40,7 @@ final class HTTPBackendConnection: ChannelInboundHandler {
     private var isOutputEnded = false
     private var outgoing = ByteBuffer()
     private var untaken = 0
+    private var uploadGate: BandwidthWriteHandler?
     private var undelivered = 0
     private var isReadPending = false
     private var isReading = false
@@ -64,6 +66,7 @@ final class HTTPBackendConnection: ChannelInboundHandler {
 
     /// Begins to listen to the connection.
     func begin() {
+        uploadGate = try? context?.pipeline.syncOperations.handler(type: BandwidthWriteHandler.self)
         readIfWanted()
     }
 
@@ -72,7 +75,8 @@ final class HTTPBackendConnection: ChannelInboundHandler {
     func handle(_ command: HTTPBackendCommand) {
         guard let context, state != .closed else { return }
         switch command {
-        case .start(let bytes, let head, let request): start(bytes, head, request)
+        case .start(.bytes(let bytes), let head, let request): start(bytes, head, request)
+        case .start(.fields, _, _): lose(.closed)
         case .body(let bytes): write(bytes)
         case .end(let trailers): endRequest(trailers)
         case .flush: flush()
@@ -150,8 +154,10 @@ final class HTTPBackendConnection: ChannelInboundHandler {
 
     private func takeIfWritable() {
         guard untaken > 0, let context, context.channel.isWritable else { return }
-        let count = untaken
-        untaken = 0
+        // What waits for a tunnel's bandwidth is not taken yet.
+        let count = untaken - min(untaken, uploadGate?.heldByteCount ?? 0)
+        guard count > 0 else { return }
+        untaken -= count
         link.deliver(.consumed(count))
     }
 

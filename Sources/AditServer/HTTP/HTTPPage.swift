@@ -37,6 +37,21 @@ struct HTTPPage: Sendable, Equatable {
         return page
     }
 
+    /// The name is served with TLS, and its visitors are sent there with the same method and body (RFC 9110 section 15.4.8).
+    static func movedToTLS(authority: String, target: Substring) -> HTTPPage {
+        let address = "https://" + authority + (target == "*" ? "/" : target)
+        var page = HTTPPage(
+            status: .temporaryRedirect,
+            code: .movedToTLS,
+            title: Text("Moved to https", zh: "请使用 https"),
+            lines: [
+                Text("This name is open at https://\(authority)/.", zh: "请通过 https://\(authority)/ 访问。")
+            ]
+        )
+        page.fields = [HTTPField(name: "Location", value: address)]
+        return page
+    }
+
     /// The device behind the name left.
     static func deviceOffline(_ route: HTTPRoute, since: UnixTime?, now: UnixTime) -> HTTPPage {
         let when: Text
@@ -161,6 +176,23 @@ struct HTTPPage: Sendable, Equatable {
                 )
             ],
             retryAfter: 5
+        )
+    }
+
+    /// The visitor comes more often than the tunnel allows (RFC 6585 section 4).
+    static func tooManyRequests(_ route: HTTPRoute, retryAfter: Duration) -> HTTPPage {
+        let seconds = Int(min(3600, max(1, retryAfter.inSeconds.rounded(.up))))
+        return HTTPPage(
+            status: .tooManyRequests,
+            code: .limitReached,
+            title: Text("Too many requests", zh: "请求过多"),
+            lines: [
+                Text(
+                    "\(route.tunnelName) takes only so many requests from one address; try again in \(seconds) s.",
+                    zh: "\(route.tunnelName) 限制同一地址的请求次数；请在 \(seconds) 秒后重试。"
+                )
+            ],
+            retryAfter: seconds
         )
     }
 

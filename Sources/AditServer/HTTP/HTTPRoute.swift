@@ -29,6 +29,8 @@ package struct HTTPRoute: Sendable {
     package var auth: [String]
     /// The blocks of addresses that may come in; every address when empty.
     package var allow: [CIDR]
+    /// Whether the app speaks HTTP/2 alone; otherwise it gets HTTP/2 for gRPC and HTTP/1.1 for the rest.
+    package var speaksHTTP2: Bool
     /// What the app gets as Host; nil for the visitor's own, byte for byte.
     package var hostHeaderRewrite: String?
     /// Whether the device is there.
@@ -37,6 +39,10 @@ package struct HTTPRoute: Sendable {
     package var open: @Sendable (_ visitor: IPEndpoint, _ loop: any EventLoop) -> EventLoopFuture<any Channel>
     /// Takes the report of each finished request.
     package var report: @Sendable (AditRequestReport) -> Void
+    /// Counts a request that may come in; nil when it may be answered, else when the visitor should try again.
+    package var admitRequest: @Sendable (_ visitor: IPEndpoint) -> Duration?
+    /// Hears of each visitor who was turned away before `open`.
+    package var refused: @Sendable (_ visitor: IPEndpoint, _ reason: VisitorRefusal) -> Void
 
     /// Fields set on each request, whatever the visitor sent.
     let requestFields: [HTTPField]
@@ -55,12 +61,15 @@ package struct HTTPRoute: Sendable {
         target: String,
         auth: [String] = [],
         allow: [CIDR] = [],
+        speaksHTTP2: Bool = false,
         hostHeaderRewrite: String? = nil,
         requestHeaders: [String: String] = [:],
         responseHeaders: [String: String] = [:],
         state: State = .online,
         open: @escaping @Sendable (_ visitor: IPEndpoint, _ loop: any EventLoop) -> EventLoopFuture<any Channel>,
-        report: @escaping @Sendable (AditRequestReport) -> Void = { _ in }
+        report: @escaping @Sendable (AditRequestReport) -> Void = { _ in },
+        admitRequest: @escaping @Sendable (_ visitor: IPEndpoint) -> Duration? = { _ in nil },
+        refused: @escaping @Sendable (_ visitor: IPEndpoint, _ reason: VisitorRefusal) -> Void = { _, _ in }
     ) {
         self.id = id
         self.tunnelName = tunnelName
@@ -69,10 +78,13 @@ package struct HTTPRoute: Sendable {
         self.target = target
         self.auth = auth
         self.allow = allow
+        self.speaksHTTP2 = speaksHTTP2
         self.hostHeaderRewrite = hostHeaderRewrite.flatMap { $0.isEmpty || !HTTPField.isValue($0) ? nil : $0 }
         self.state = state
         self.open = open
         self.report = report
+        self.admitRequest = admitRequest
+        self.refused = refused
         requestFields = HTTPField.settable(requestHeaders)
         responseFields = HTTPField.settable(responseHeaders)
     }

@@ -6,33 +6,41 @@ import NIOCore
 import NIOHTTP1
 
 /// From a request's head to a connection that carries it.
-extension HTTPVisitorConnection {
+extension HTTPRequestCarrier {
     func begin(_ head: HTTPRequestHead) {
         guard let context else { return }
-        timers.cancel(.requestHead)
-        timers.cancel(.idle)
-        hasPartialHead = false
+        requestBegins()
         state.countRequest()
         let request: HTTPVisitorRequest
         do {
-            request = try HTTPVisitorRequest(head, limits: state.limits)
+            request = try read(head)
         } catch {
             answer(.refused(error), to: head, mayKeepAlive: false)
+            return
+        }
+        if let mayName = visitor.mayName, !mayName(request.host) {
+            answer(.refused(.misdirected), to: request)
             return
         }
         guard case .found(let route) = lookUp(request) else {
             answer(.unknownName(request.host), to: request)
             return
         }
-        var buffer = context.channel.allocator.buffer(capacity: 1_024)
         let writer = HTTPRequestHeadWriter(request: request, route: route, visitor: visitor, loopName: state.loopName)
-        writer.write(into: &buffer)
+        let block: HTTPRequestBlock
+        if route.speaksHTTP2 || request.isGRPC {
+            block = .fields(writer.http2)
+        } else {
+            var buffer = context.channel.allocator.buffer(capacity: 1_024)
+            writer.write(into: &buffer)
+            block = .bytes(buffer)
+        }
         exchange = HTTPExchange(
             request: request,
             route: route,
             begunAt: .now(),
             wallTime: state.clock.milliseconds(),
-            headBytes: buffer
+            block: block
         )
         if let page = refusal(request, route) {
             answerExchange(page, isRefusal: true)
@@ -47,15 +55,27 @@ extension HTTPVisitorConnection {
         if let loopName = state.loopName, request.loops.contains(where: { Self.names(loopName, in: $0) }) {
             return .refused(.loop)
         }
-        guard !request.hasBrokenCredentials || route.auth.isEmpty else { return .signIn(route) }
+        if !visitor.isSecure, let authority = state.secureAuthority?(request.host) {
+            return .movedToTLS(authority: authority, target: request.target)
+        }
+        guard !request.hasBrokenCredentials || route.auth.isEmpty else {
+            route.refused(visitor.endpoint, .password)
+            return .signIn(route)
+        }
         switch HTTPAccess.decide(request, visitor: visitor.endpoint.address, route: route) {
-        case .addressRefused: return .addressRefused(route, address: visitor.address)
-        case .signInNeeded: return .signIn(route)
+        case .addressRefused:
+            route.refused(visitor.endpoint, .allowList)
+            return .addressRefused(route, address: visitor.address)
+        case .signInNeeded:
+            // A browser's first request has no password; that is no attempt.
+            if request.credentials != nil { route.refused(visitor.endpoint, .password) }
+            return .signIn(route)
         case .allowed: break
         }
         if case .offline(let since) = route.state {
             return .deviceOffline(route, since: since, now: state.clock.now())
         }
+        if let wait = route.admitRequest(visitor.endpoint) { return .tooManyRequests(route, retryAfter: wait) }
         if tunnel != route.tunnelName {
             guard state.move(from: tunnel, to: route.tunnelName) else { return .limitReached(route) }
             tunnel = route.tunnelName
@@ -69,11 +89,9 @@ extension HTTPVisitorConnection {
         }
     }
 
-    /// Takes the kept connection when it leads to the very same tunnel, else a new one.
+    /// Takes a kept connection when one leads to the very same tunnel, else a new one.
     private func connect(_ request: HTTPVisitorRequest, _ route: HTTPRoute) {
-        if backend != nil, let kept = backendRoute, kept.name == route.tunnelName, kept.id == route.id,
-            request.isRepeatable || backendIdleSince + state.limits.reuseForUnsafe > .now()
-        {
+        if case .bytes? = exchange?.block, takeKeptBackend(request, route) {
             exchange?.isReused = true
             sendHead()
         } else {
@@ -87,9 +105,31 @@ extension HTTPVisitorConnection {
         openings += 1
         let opening = openings
         arm(.open, state.limits.open)
-        let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let carrier = NIOLoopBound(self, eventLoop: context.eventLoop)
+        if case .fields? = exchange?.block {
+            let shared = sharedBackends(on: context.eventLoop)
+            let app = shared.app(route) { route.open(visitor.endpoint, context.eventLoop) }
+            exchange?.isReused = app.isReused
+            app.connection.whenComplete { carrier.value.opened($0, opening) }
+            return
+        }
         route.open(visitor.endpoint, context.eventLoop).hop(to: context.eventLoop).whenComplete { result in
-            connection.value.opened(result, opening)
+            carrier.value.opened(result, opening)
+        }
+    }
+
+    private func opened(_ result: Result<HTTP2AppConnection, any Error>, _ opening: Int) {
+        guard opening == openings, phase == .exchange, let context, let exchange, !exchange.isSent else { return }
+        timers.cancel(.open)
+        switch result {
+        case .success(let connection):
+            if !exchange.isReused { state.countBackendConnection() }
+            let link = HTTPBackendLink(to: connection.eventLoop, visitor: self, on: context.eventLoop)
+            backend = link
+            connection.open(link)
+            if backend === link { sendHead() }
+        case .failure(let error):
+            failExchange(page(for: error, exchange))
         }
     }
 
@@ -102,10 +142,9 @@ extension HTTPVisitorConnection {
         switch result {
         case .success(let channel):
             state.countBackendConnection()
-            let link = HTTPBackendLink(channel, visitor: self, on: context.eventLoop)
+            let link = HTTPBackendLink(to: channel.eventLoop, visitor: self, on: context.eventLoop)
             backend = link
-            backendRoute = (exchange.route.tunnelName, exchange.route.id)
-            link.begin(state.limits)
+            link.begin(on: channel, state.limits)
             if backend === link { sendHead() }
         case .failure(let error):
             failExchange(page(for: error, exchange))
@@ -113,7 +152,13 @@ extension HTTPVisitorConnection {
     }
 
     private func page(for error: any Error, _ exchange: HTTPExchange) -> HTTPPage {
-        switch (error as? AditError)?.code {
+        switch error as? TunnelFault {
+        case .full?: return .limitReached(exchange.route)
+        case .tooOften(let wait)?: return .tooManyRequests(exchange.route, retryAfter: wait)
+        case .refused?: return .addressRefused(exchange.route, address: visitor.address)
+        case .closed?, nil: break
+        }
+        return switch (error as? AditError)?.code {
         case .deviceOffline?: .deviceOffline(exchange.route, since: nil, now: state.clock.now())
         case .limitReached?: .limitReached(exchange.route)
         default: notAnswering(exchange)
@@ -139,16 +184,16 @@ extension HTTPVisitorConnection {
         self.exchange?.isSent = true
         self.exchange?.isRequestComplete = !request.hasBody
         if request.hasBody {
-            arm(.requestBody, state.limits.requestBody)
+            awaitRequestBody()
         } else {
-            arm(.responseHead, state.limits.responseHead)
+            awaitResponseHead()
         }
         let start = HTTPBackendRequest(
             isChunked: request.framing == .chunked,
             isComplete: !request.hasBody,
             mayUpgrade: request.upgrade != nil
         )
-        link.send(.start(exchange.headBytes, request.head, start))
+        link.send(.start(exchange.block, request.head, start))
         guard request.hasBody, backend === link else { return }
         pump()
         if backend === link { link.send(.flush) }
@@ -171,7 +216,6 @@ extension HTTPVisitorConnection {
     func dropBackend() {
         let link = backend
         backend = nil
-        backendRoute = nil
         link?.abandon()
     }
 }

@@ -34,3 +34,10 @@ extension Channel {
     /// This end, with an IPv4-mapped address written as IPv4; nil for other kinds of sockets.
     var localEndpoint: IPEndpoint? { localAddress.flatMap(IPEndpoint.init) }
 }
+
+extension EventLoop {
+    /// Does something on the event loop: before this returns when it is called there.
+    func atOnce<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) -> EventLoopFuture<Value> {
+        inEventLoop ? makeCompletedFuture(withResultOf: body) : submit(body)
+    }
+}

@@ -25,7 +25,6 @@ final class TunnelListeners: Sendable {
 
     /// Binds the tunnel's port; fails with the system's error.
     func listen(for tunnel: OpenTunnel, setup: ServerSetup) -> EventLoopFuture<Void> {
-        let loop = tunnel.session.eventLoop
         switch tunnel.terms.kind {
         case .udp: return DatagramEntrance.open(for: tunnel, setup: setup, log: log)
         case .game:
@@ -42,9 +41,10 @@ final class TunnelListeners: Sendable {
             ServerBootstrap(group: loop)
                 .serverChannelOption(.backlog, value: 1024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelInitializer { visitor in web?.initialize(visitor) ?? self.initialize(visitor, tunnel) }
+                .childChannelInitializer { visitor in
+                    RelaySocket.prepare(visitor)
+                    return web?.initialize(visitor) ?? self.initialize(visitor, tunnel)
+                }
         }
         return DualStack.bind(makeBootstrap, address: setup.tunnelListen, port: tunnel.port, on: loop)
             .flatMap { channel in
@@ -69,7 +69,9 @@ final class TunnelListeners: Sendable {
         tunnel.openStream(visitor: source, local: visitor.localEndpoint).whenComplete { result in
             switch result {
             case .success(let stream):
-                _ = tunnel.join(visitor, stream, self.forwarder)
+                _ = tunnel.join(visitor, stream, self.forwarder) {
+                    self.log.debug("[\(tunnel.shownName)] a visitor is spliced")
+                }
             case .failure(let error):
                 self.log.debug("[\(tunnel.shownName)] no stream for a visitor: \(error)")
                 visitor.close(promise: nil)

@@ -5,6 +5,7 @@ package import AditCore
 package import AditTransport
 package import AditTunnel
 package import AditWire
+import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
 
@@ -21,10 +22,16 @@ package final class OpenTunnel: Sendable {
         var isClosed = false
         var addresses: [String] = []
         var listener: (any Channel)?
+        /// The port of UDP and its visitors.
+        var datagrams: DatagramEntrance?
         var streams: [ObjectIdentifier: any Channel] = [:]
+        /// Visitors whose bytes go past the event loops.
+        var spliced: [ObjectIdentifier: SplicedPair] = [:]
         var expiry: Scheduled<Void>?
         var frontEnd: HTTPFrontEnd?
         var waiters: [EventLoopPromise<Void>] = []
+
+        var isIdle: Bool { streams.isEmpty && spliced.isEmpty }
     }
 
     /// The registry's id.
@@ -48,7 +55,9 @@ package final class OpenTunnel: Sendable {
     /// What passed through it.
     package let counters = TunnelCounters()
 
-    private let visitorLimit: Int
+    /// Who may come in, and how much may pass.
+    package let gate: VisitorGate
+
     private let live = NIOLockedValueBox(Live())
 
     init(
@@ -59,7 +68,9 @@ package final class OpenTunnel: Sendable {
         hosts: [HostChoice.Host],
         port: UInt16,
         openedAt: UnixTime,
-        visitorLimit: Int
+        visitorLimit: Int,
+        ceiling: DeviceCeiling?,
+        log: Logger
     ) {
         self.id = id
         self.session = session
@@ -68,15 +79,29 @@ package final class OpenTunnel: Sendable {
         self.hosts = hosts
         self.port = port
         self.openedAt = openedAt
-        self.visitorLimit = visitorLimit
         proxyName = request.proxyName
         expiresAt = terms.life.map { openedAt + $0 }
+        gate = VisitorGate(
+            session: session,
+            proxyName: request.proxyName,
+            shownName: hosts.first?.leaseName ?? Self.shownName(request.proxyName, session),
+            terms: terms,
+            visitorLimit: visitorLimit,
+            counters: counters,
+            ceiling: ceiling,
+            log: log
+        )
     }
+
+    /// The public ports; none for a tunnel with hosts.
+    var ports: [PublicPort] { port == 0 ? [] : terms.kind.portKinds.map { PublicPort($0, port) } }
 
     var key: Key { Key(session: session.runID, proxyName: proxyName) }
 
     /// The name without the prefix of an frp user.
-    package var shownName: String {
+    package var shownName: String { Self.shownName(proxyName, session) }
+
+    private static func shownName(_ proxyName: String, _ session: ServerSession) -> String {
         if case .frp(let user, _) = session.identity, !user.isEmpty, proxyName.hasPrefix(user + ".") {
             return String(proxyName.dropFirst(user.count + 1))
         }
@@ -88,6 +113,9 @@ package final class OpenTunnel: Sendable {
 
     /// The public addresses, best first; empty until it is ready.
     package var addresses: [String] { live.withLockedValue { $0.addresses } }
+
+    /// How many visitors' bytes are moved inside the kernel at the moment.
+    package var splicedVisitors: Int { live.withLockedValue { $0.spliced.count } }
 
     /// Lets visitors in; false when the tunnel was closed meanwhile.
     func open(addresses: [String]) -> Bool {
@@ -111,6 +139,15 @@ package final class OpenTunnel: Sendable {
         }
     }
 
+    /// Gives the tunnel its port of UDP, to be closed with it; false when the tunnel was closed meanwhile.
+    func adopt(datagrams: DatagramEntrance) -> Bool {
+        live.withLockedValue { live in
+            guard !live.isClosed else { return false }
+            live.datagrams = datagrams
+            return true
+        }
+    }
+
     /// Gives the tunnel the timer of its end, to be cancelled with it.
     func adopt(expiry: Scheduled<Void>) {
         let isClosed = live.withLockedValue { live in
@@ -120,18 +157,22 @@ package final class OpenTunnel: Sendable {
         if isClosed { expiry.cancel() }
     }
 
-    /// Opens a stream to the device for one visitor; fails when there are too many, or the device does not answer.
+    /// Opens a stream to the device for one visitor; fails when it may not come in, or the device does not answer.
     ///
-    /// The stream is counted and closed with the tunnel.
+    /// This is where every visitor is judged. The stream is counted and closed with the tunnel.
     package func openStream(visitor: IPEndpoint?, local: IPEndpoint?) -> EventLoopFuture<any Channel> {
         let loop = session.eventLoop
         guard isReady else { return loop.makeFailedFuture(TunnelFault.closed) }
-        guard counters.enter(limit: visitorLimit) else { return loop.makeFailedFuture(TunnelFault.full(visitorLimit)) }
+        do throws(TunnelFault) {
+            try gate.enter(visitor)
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
         let opened = session.openWorkConnection(proxyName: proxyName, visitor: visitor, local: local)
         return opened.flatMap { channel in
-            channel.eventLoop.flatSubmit { self.take(channel) }
+            channel.eventLoop.inEventLoop ? self.take(channel) : channel.eventLoop.flatSubmit { self.take(channel) }
         }.flatMapErrorThrowing { error in
-            self.counters.leave()
+            self.gate.leave()
             self.counters.note(error: LineLogHandler.printable(String(describing: error)))
             throw error
         }
@@ -144,7 +185,7 @@ package final class OpenTunnel: Sendable {
             live.isClosed = true
             defer {
                 live.listener = nil
-                live.streams = [:]
+                live.datagrams = nil
                 live.expiry = nil
                 live.frontEnd = nil
                 live.waiters = []
@@ -155,8 +196,10 @@ package final class OpenTunnel: Sendable {
         ended.frontEnd?.closeAll()
         for waiter in ended.waiters { waiter.succeed() }
         for stream in ended.streams.values { stream.close(promise: nil) }
-        guard let listener = ended.listener else { return session.eventLoop.makeSucceededVoidFuture() }
-        return listener.close().flatMapErrorThrowing { _ in }
+        for pair in ended.spliced.values { pair.abort() }
+        let closings = [ended.listener?.close(), ended.datagrams?.close()].compactMap { $0 }
+        let loop = session.eventLoop
+        return EventLoopFuture.andAllComplete(closings.map { $0.hop(to: loop) }, on: loop)
     }
 
     /// Closes the listener alone; the future is kept when the visitors who are there have left.
@@ -165,7 +208,7 @@ package final class OpenTunnel: Sendable {
         let state = live.withLockedValue { live in
             defer { live.listener = nil }
             // Streams of a name are kept for the next request, so only the reverse proxy knows when visitors are gone.
-            let isIdle = live.isClosed || live.streams.isEmpty || terms.kind == .http
+            let isIdle = live.isClosed || live.isIdle || terms.kind == .http
             if !isIdle { live.waiters.append(promise) }
             return (listener: live.listener, frontEnd: live.frontEnd, isIdle: isIdle)
         }
@@ -175,14 +218,59 @@ package final class OpenTunnel: Sendable {
         return frontEnd.drain(on: loop)
     }
 
-    private func leave(_ id: ObjectIdentifier) {
-        counters.leave()
-        let waiters = live.withLockedValue { live in
-            live.streams[id] = nil
-            guard live.streams.isEmpty else { return [EventLoopPromise<Void>]() }
-            defer { live.waiters = [] }
-            return live.waiters
+    /// Joins a visitor and the stream that was opened for it, inside the kernel when both are plain sockets.
+    ///
+    /// - Parameter splicing: called when it is inside the kernel.
+    func join(
+        _ visitor: any Channel,
+        _ stream: any Channel,
+        _ forwarder: SpliceForwarder,
+        splicing: @escaping @Sendable () -> Void
+    ) -> EventLoopFuture<Void> {
+        if gate.isShaped {
+            return Relay.join(visitor, stream).map { outcome in
+                if case .failed(let reason) = outcome.end { self.counters.note(error: reason) }
+            }
         }
+        let id = ObjectIdentifier(stream)
+        let adopted = NIOLockedValueBox<SplicedPair?>(nil)
+        let spliced = SplicePath.join(
+            visitor,
+            stream,
+            through: forwarder,
+            passing: 1,
+            adopt: { pair in
+                adopted.withLockedValue { $0 = pair }
+                splicing()
+                return self.live.withLockedValue { live in
+                    guard !live.isClosed, live.streams.removeValue(forKey: id) != nil else { return false }
+                    live.spliced[ObjectIdentifier(pair)] = pair
+                    return true
+                }
+            },
+            release: ByteCountHandler.release,
+            onBytes: { self.counters.add(bytesIn: $0, bytesOut: $1) }
+        )
+        return spliced.flatMap { outcome in
+            guard let outcome else { return Relay.join(visitor, stream) }
+            if let pair = adopted.withLockedValue({ $0 }) {
+                self.leave { $0.spliced.removeValue(forKey: ObjectIdentifier(pair)) != nil }
+            }
+            return visitor.eventLoop.makeSucceededFuture(outcome)
+        }.map { outcome in
+            if case .failed(let reason) = outcome.end { self.counters.note(error: reason) }
+        }
+    }
+
+    /// Counts a visitor out unless it is not there any more, or has only changed its place.
+    private func leave(_ remove: (inout Live) -> Bool) {
+        let (wasThere, waiters) = live.withLockedValue { live in
+            let wasThere = remove(&live)
+            guard live.isIdle else { return (wasThere, [EventLoopPromise<Void>]()) }
+            defer { live.waiters = [] }
+            return (wasThere, live.waiters)
+        }
+        if wasThere { gate.leave() }
         for waiter in waiters { waiter.succeed() }
     }
 
@@ -198,30 +286,18 @@ package final class OpenTunnel: Sendable {
             return channel.eventLoop.makeFailedFuture(TunnelFault.closed)
         }
         do {
-            try channel.pipeline.syncOperations.addHandler(ByteCountHandler(counters), position: .first)
+            let operations = channel.pipeline.syncOperations
+            let early = try? operations.handler(type: EarlyDataHandler.self).heldByteCount
+            try operations.addHandler(ByteCountHandler(counters, received: early ?? 0), position: .first)
+            try gate.shape(stream: channel, isWriting: terms.kind == .http)
         } catch {
             live.withLockedValue { _ = $0.streams.removeValue(forKey: id) }
             channel.close(promise: nil)
             return channel.eventLoop.makeFailedFuture(error)
         }
         channel.closeFuture.whenComplete { _ in
-            self.leave(id)
+            self.leave { $0.streams.removeValue(forKey: id) != nil }
         }
         return channel.eventLoop.makeSucceededFuture(channel)
-    }
-}
-
-/// Why a visitor got no stream.
-package enum TunnelFault: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The tunnel was closed.
-    case closed
-    /// As many visitors as there may be are there.
-    case full(Int)
-
-    package var description: String {
-        switch self {
-        case .closed: "the tunnel is closed"
-        case .full(let limit): "\(limit) visitors are there already"
-        }
     }
 }

@@ -8,6 +8,16 @@ package enum PublicAddress {
         "http://" + authority(host: host, port: port, standard: [80])
     }
 
+    /// `https://host`, with the port unless it is 443.
+    package static func secureWeb(host: String, port: UInt16) -> String {
+        "https://" + secureAuthority(host: host, port: port)
+    }
+
+    /// The host, with the port unless it is 443.
+    package static func secureAuthority(host: String, port: UInt16) -> String {
+        authority(host: host, port: port, standard: [443])
+    }
+
     /// `host:port`, with brackets around an IPv6 address.
     package static func endpoint(host: String, port: UInt16) -> String {
         authority(host: host, port: port, standard: [])

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditTransport
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -17,6 +18,12 @@ package final class TunnelCounters: Sendable {
         package var bytesIn: Int64 = 0
         /// Bytes from the device to visitors.
         package var bytesOut: Int64 = 0
+        /// Datagrams from visitors.
+        package var datagramsIn: Int64 = 0
+        /// Datagrams to visitors.
+        package var datagramsOut: Int64 = 0
+        /// Datagrams of both directions that were thrown away because the way on was full.
+        package var droppedDatagrams: Int64 = 0
         /// Visitors turned away by the allow list or a limit.
         package var refused = 0
         /// The last thing that went wrong, at most 200 characters; empty when nothing did.
@@ -59,6 +66,18 @@ package final class TunnelCounters: Sendable {
         }
     }
 
+    /// Adds what passed in a round of datagrams.
+    func add(_ round: DatagramRound) {
+        figures.withLockedValue { figures in
+            figures.datagramsIn += Int64(round.datagramsIn)
+            figures.datagramsOut += Int64(round.datagramsOut)
+            figures.bytesIn += Int64(round.bytesIn)
+            figures.bytesOut += Int64(round.bytesOut)
+            figures.droppedDatagrams += Int64(round.drops)
+            figures.refused += round.refusals
+        }
+    }
+
     /// Keeps what went wrong last.
     func note(error: String) {
         figures.withLockedValue { $0.lastError = String(error.prefix(200)) }
@@ -66,7 +85,7 @@ package final class TunnelCounters: Sendable {
 }
 
 /// Counts the bytes of one work connection; the device is at its far end.
-final class ByteCountHandler: ChannelDuplexHandler {
+final class ByteCountHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundIn = ByteBuffer
@@ -76,8 +95,22 @@ final class ByteCountHandler: ChannelDuplexHandler {
     private var bytesIn = 0
     private var bytesOut = 0
 
-    init(_ counters: TunnelCounters) {
+    /// Makes a handler; `received` bytes from the device came before it was there.
+    init(_ counters: TunnelCounters, received: Int = 0) {
         self.counters = counters
+        bytesOut = received
+    }
+
+    /// Takes the handler out of a channel whose bytes are counted elsewhere from now on, those that are held included.
+    static func release(_ channel: any Channel) {
+        let operations = channel.pipeline.syncOperations
+        guard let context = try? operations.context(handlerType: ByteCountHandler.self),
+            let handler = context.handler as? ByteCountHandler
+        else { return }
+        let held = try? operations.handler(type: EarlyDataHandler.self).heldByteCount
+        handler.bytesOut -= held ?? 0
+        handler.settle()
+        operations.removeHandler(context: context, promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -107,7 +140,7 @@ final class ByteCountHandler: ChannelDuplexHandler {
 
     /// One lock for a burst of reads or writes, not one for each.
     private func settle() {
-        guard bytesIn > 0 || bytesOut > 0 else { return }
+        guard bytesIn != 0 || bytesOut != 0 else { return }
         counters.add(bytesIn: bytesIn, bytesOut: bytesOut)
         bytesIn = 0
         bytesOut = 0

@@ -13,7 +13,7 @@ extension TunnelTable {
             for lease in state.nameLeases.values {
                 Self.host(of: lease.name, domain: state.domain).map { state.registry.cancelReservation($0) }
             }
-            for port in state.portLeases.keys { state.registry.cancelReservation(.tcp, port) }
+            for port in state.portLeases.keys { state.registry.cancelReservation(port.kind, port.number) }
             state.nameLeases = [:]
             state.portLeases = [:]
             for lease in names { Self.keep(lease, in: &state) }
@@ -37,7 +37,7 @@ extension TunnelTable {
     }
 
     /// The lease of a port; nil when nobody holds it.
-    func lease(ofPort port: UInt16) -> PortLease? {
+    func lease(of port: PublicPort) -> PortLease? {
         box.withLockedValue { $0.portLeases[port] }
     }
 
@@ -54,8 +54,8 @@ extension TunnelTable {
     }
 
     /// The ports in use, so that their leases can be renewed.
-    var portsInUse: [UInt16] {
-        box.withLockedValue { $0.tunnels.values.map(\.port).filter { $0 != 0 } }
+    var portsInUse: [PublicPort] {
+        box.withLockedValue { $0.tunnels.values.flatMap(\.ports) }
     }
 
     /// The names in use, so that their leases can be renewed.
@@ -84,7 +84,7 @@ extension TunnelTable {
 
     private static func keep(_ lease: PortLease, in state: inout State) {
         guard let key = Hexadecimal.decode(lease.device) else { return }
-        state.portLeases[lease.port] = lease
-        state.registry.reserve(.tcp, lease.port, for: .device(key: key))
+        state.portLeases[PublicPort(lease.kind, lease.port)] = lease
+        state.registry.reserve(lease.kind, lease.port, for: .device(key: key))
     }
 }

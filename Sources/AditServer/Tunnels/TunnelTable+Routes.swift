@@ -70,7 +70,9 @@ extension OpenTunnel {
             responseHeaders: request.responseHeaders,
             state: .online,
             open: { visitor, _ in self.openStream(visitor: visitor, local: nil) },
-            report: { report in self.session.send(.requestReport(report)) }
+            report: { report in self.session.send(.requestReport(report)) },
+            admitRequest: { visitor in self.gate.admitRequest(visitor) },
+            refused: { visitor, reason in self.gate.refuse(visitor, reason) }
         )
     }
 }

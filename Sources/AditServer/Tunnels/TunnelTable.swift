@@ -6,6 +6,7 @@ import AditCore
 import AditTransport
 import AditTunnel
 import AditWire
+import Logging
 import NIOConcurrencyHelpers
 
 /// Everything the server holds in memory about sessions, tunnels and leases, behind one lock.
@@ -22,7 +23,8 @@ package final class TunnelTable: Sendable {
         var ids: [OpenTunnel.Key: TunnelID] = [:]
         var sessions: [String: ServerSession] = [:]
         var nameLeases: [String: NameLease] = [:]
-        var portLeases: [UInt16: PortLease] = [:]
+        var portLeases: [PublicPort: PortLease] = [:]
+        var ceilings: [TunnelOwner: DeviceCeiling] = [:]
         var domain: String?
     }
 
@@ -35,10 +37,18 @@ package final class TunnelTable: Sendable {
     let box: NIOLockedValueBox<State>
     private let clock: UnixClock
     private let visitorLimit: Int
+    private let ceilingTerms: DeviceCeiling.Terms?
+    private let log: Logger
 
-    init(_ setup: ServerSetup, seed: UInt64, clock: UnixClock) {
+    init(_ setup: ServerSetup, seed: UInt64, clock: UnixClock, log: Logger) {
         self.clock = clock
+        self.log = log
         visitorLimit = setup.maximumVisitorsPerTunnel
+        let terms = DeviceCeiling.Terms(
+            maximumConnections: setup.maximumConnectionsPerDevice,
+            bandwidth: setup.bandwidthPerDevice
+        )
+        ceilingTerms = terms == DeviceCeiling.Terms() ? nil : terms
         box = NIOLockedValueBox(
             State(
                 registry: TunnelRegistry(maximumTunnelsPerOwner: setup.maximumTunnels),
@@ -61,7 +71,12 @@ package final class TunnelTable: Sendable {
     }
 
     func insert(_ session: ServerSession) {
-        box.withLockedValue { $0.sessions[session.runID] = session }
+        box.withLockedValue { state in
+            state.sessions[session.runID] = session
+            if let ceilingTerms, state.ceilings[session.owner] == nil {
+                state.ceilings[session.owner] = DeviceCeiling(ceilingTerms, on: session.eventLoop)
+            }
+        }
     }
 
     /// Forgets a session and returns the tunnels it held.
@@ -69,6 +84,9 @@ package final class TunnelTable: Sendable {
         box.withLockedValue { state in
             // A newer session may have taken this run id over.
             if state.sessions[session.runID] === session { state.sessions[session.runID] = nil }
+            if !state.sessions.values.contains(where: { $0.owner == session.owner }) {
+                state.ceilings[session.owner] = nil
+            }
             let held = state.tunnels.values.filter { $0.session === session }
             return held.compactMap { Self.remove($0.key, from: &state, at: clock.now()) }
         }
@@ -100,6 +118,7 @@ package final class TunnelTable: Sendable {
         terms: TunnelTerms,
         session: ServerSession,
         visitorLimit: Int,
+        log: Logger,
         into state: inout State,
         at now: UnixTime
     ) throws(TunnelConflict) -> Claimed {
@@ -127,7 +146,9 @@ package final class TunnelTable: Sendable {
             hosts: hosts,
             port: port,
             openedAt: now,
-            visitorLimit: visitorLimit
+            visitorLimit: visitorLimit,
+            ceiling: state.ceilings[owner],
+            log: log
         )
         state.tunnels[tunnel.id] = tunnel
         state.ids[tunnel.key] = tunnel.id
@@ -147,8 +168,10 @@ package final class TunnelTable: Sendable {
         return try locked { state throws(TunnelConflict) -> Claimed in
             let hosts = choice.hosts.isEmpty ? Self.chooseHost(sticky, request, session, &state) : choice.hosts
             let locations = request.locations.isEmpty ? [""] : request.locations
-            let resources = hosts.flatMap { host in
-                locations.map { location in
+            let resources = hosts.flatMap { host -> [TunnelResource] in
+                // TLS shows neither path nor user.
+                if terms.kind == .https { return [.tls(host.host)] }
+                return locations.map { location in
                     TunnelResource.route(
                         HostRoute(host: host.host, location: location, user: request.routeByHTTPUser)
                     )
@@ -162,13 +185,14 @@ package final class TunnelTable: Sendable {
                 terms: terms,
                 session: session,
                 visitorLimit: limit,
+                log: log,
                 into: &state,
                 at: now
             )
         }
     }
 
-    /// Claims the given port.
+    /// Claims the given port, in every transport that the tunnel has.
     func claimPort(
         _ port: UInt16,
         request: FRPNewProxy,
@@ -179,13 +203,14 @@ package final class TunnelTable: Sendable {
         let limit = visitorLimit
         return try locked { state throws(TunnelConflict) -> Claimed in
             try Self.insert(
-                [.port(.tcp, port)],
+                terms.kind.portKinds.map { .port($0, port) },
                 hosts: [],
                 port: port,
                 request: request,
                 terms: terms,
                 session: session,
                 visitorLimit: limit,
+                log: log,
                 into: &state,
                 at: now
             )
@@ -226,7 +251,7 @@ package final class TunnelTable: Sendable {
         let own = registry.tunnel(named: request.proxyName, of: owner)
         for name in sticky {
             guard let host = HostName(name + "." + domain) else { continue }
-            let holders = registry.routes.tunnels(on: host)
+            let holders = registry.routes.tunnels(on: host) + registry.tlsRoutes.tunnels(on: host)
             if registry.isFree(host, for: owner) || (own.map { holders == [$0] } ?? false) {
                 return [HostChoice.Host(host: host, leaseName: name)]
             }

@@ -191,6 +191,7 @@ final class DeviceSessionDriver {
             forget(name)
             delegate.sessionEvent(.tunnelClosed(name: name, error))
         case .requestReport(let report): delegate.sessionEvent(.requestReport(report))
+        case .visitorsRefused(let refused): delegate.sessionEvent(.visitorsRefused(refused))
         case .draining(let wait):
             schedule.draining(for: wait, at: now)
             delegate.sessionEvent(.draining(wait))

@@ -24,6 +24,8 @@ package enum DeviceSessionEvent: Sendable, Equatable {
     case tunnelClosed(name: String, AditError)
     /// A request to one of the device's names has finished.
     case requestReport(AditRequestReport)
+    /// The server turned visitors of a tunnel away.
+    case visitorsRefused(AditVisitorsRefused)
     /// The server is about to stop.
     case draining(Duration)
     /// A Ping was sent to the server.

@@ -140,11 +140,18 @@ final class ServerControlHandler: ChannelInboundHandler {
         }
     }
 
+    private static func isReport(_ frame: FRPFrame) -> Bool {
+        switch frame {
+        case .message(.requestReport), .message(.visitorsRefused): true
+        default: false
+        }
+    }
+
     private func send(_ frame: FRPFrame) {
         guard let context else { return }
         if context.channel.isWritable {
             unreadFrames = 0
-        } else if case .message(.requestReport) = frame {
+        } else if Self.isReport(frame) {
             // A device that reads slowly misses reports, not connections.
             return
         } else {
@@ -179,7 +186,8 @@ final class ServerControlHandler: ChannelInboundHandler {
 
     private func authorize(_ request: LoginRequest) {
         guard let context else { return }
-        guard !shared.gate.isBlocked(connection.remoteAddress?.address, at: now) else {
+        // A device that proves its key and names no secret guesses nothing; its neighbours' guesses must not lock it out.
+        guard !request.mayBeGuess || !shared.gate.isBlocked(connection.remoteAddress?.address, at: now) else {
             let error = AditError(
                 .limitReached,
                 Text("Too many failed logins from this address", zh: "来自此地址的失败登录过多"),
@@ -296,6 +304,11 @@ final class ServerControlHandler: ChannelInboundHandler {
             let gone = AditError(.deviceOffline, Text("The device is offline", zh: "设备已离线"))
             return connection.channel.eventLoop.makeFailedFuture(gone)
         }
+        if let transform = machine.streamTransform(of: start.proxyName), let multiplexer = connection.multiplexer {
+            return context.eventLoop.makeCompletedFuture {
+                try openStream(through: multiplexer, start, transform)
+            }
+        }
         let id = VisitorID(nextID)
         nextID += 1
         let promise = context.eventLoop.makePromise(of: (any Channel).self)
@@ -329,6 +342,27 @@ final class ServerControlHandler: ChannelInboundHandler {
     ) {
         guard let waiting = idle.removeValue(forKey: id) else { return step(.startFailed(visitor)) }
         deliver(waiting.start(start, transform), to: visitor)
+    }
+
+    /// Opens a stream to an Adit device at once.
+    private func openStream(
+        through multiplexer: YamuxMultiplexer,
+        _ start: FRPStartWorkConnection,
+        _ transform: WorkTransform
+    ) throws -> any Channel {
+        do {
+            let bytes = try WorkPipeline.bytes(.startWorkConnection(start), version, withMagic: false)
+            let stream = try multiplexer.openStreamOnLoop(EarlyDataHandler())
+            stream.writeAndFlush(bytes, promise: nil)
+            try WorkPipeline.install(transform, on: stream, after: nil, random: shared.random)
+            return stream
+        } catch {
+            throw AditError(
+                .deviceOffline,
+                Text("The device cannot be reached", zh: "无法连到设备"),
+                why: [Text("no stream to the device: \(error)", zh: "无法连到设备：\(error)")]
+            )
+        }
     }
 
     private func openStream(_ visitor: VisitorID, _ start: FRPStartWorkConnection, _ transform: WorkTransform) {

@@ -217,6 +217,7 @@ package struct DeviceControl: Sendable {
             }
             outputs.append(.heartbeatAnswered)
         case .requestReport(let report): if isAdit { outputs.append(.requestReport(report)) }
+        case .visitorsRefused(let refused): if isAdit { outputs.append(.visitorsRefused(refused)) }
         case .tunnelClosed(let closed): if isAdit { receive(closed) }
         case .draining(let draining):
             if isAdit { outputs.append(.draining(.milliseconds(max(0, min(draining.reconnectAfterMs, 300_000))))) }

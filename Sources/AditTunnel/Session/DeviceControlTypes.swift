@@ -100,6 +100,8 @@ extension DeviceControl {
         case openWorkConnection(FRPNewWorkConnection)
         /// A finished request to a name.
         case requestReport(AditRequestReport)
+        /// The server turned visitors of a tunnel away.
+        case visitorsRefused(AditVisitorsRefused)
         /// The server is about to stop and wants to be tried again after this long.
         case draining(Duration)
         /// A Ping was sent.

@@ -58,6 +58,8 @@ package enum FirstBytes: Sendable, Hashable {
 
     private static let methods: [[UInt8]] = [
         "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
+        // The preface of HTTP/2 (RFC 9113 section 3.4).
+        "PRI ",
     ].map { Array($0.utf8) }
 
     private static func recogniseHTTP(_ bytes: RawSpan) -> FirstBytes {

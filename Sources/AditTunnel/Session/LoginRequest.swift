@@ -65,6 +65,12 @@ package struct LoginRequest: Sendable, Equatable {
         self.device = device
     }
 
+    /// Whether it brings a secret that could be guessed; the signature of a device key could not.
+    package var mayBeGuess: Bool {
+        guard let device else { return true }
+        return !device.invite.isEmpty || !device.tokenProof.isEmpty
+    }
+
     /// Whether an frp client's privilege_key was made with this token; an empty token never matches.
     package func privilegeKeyMatches(token: String) -> Bool {
         guard !token.isEmpty else { return false }

@@ -86,6 +86,13 @@ package struct ServerControl: Sendable {
         if phase != .ended { updateVisitorTimer() }
     }
 
+    /// What a stream to an Adit device for a visitor of this tunnel carries its bytes through; nil when the tunnel is not
+    /// open, or when the device is a plain frp client whose work connections have to be asked for.
+    package func streamTransform(of proxyName: String) -> WorkTransform? {
+        guard phase == .open, isAdit, let tunnel = tunnels[proxyName], tunnel.isOpen else { return nil }
+        return tunnel.transform
+    }
+
     /// The next thing to do; nil when there is nothing more.
     package mutating func nextOutput() -> Output? {
         outputs.popFirst()

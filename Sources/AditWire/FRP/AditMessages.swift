@@ -62,6 +62,57 @@ package struct AditDraining: Sendable, Equatable {
     }
 }
 
+/// Visitors of a tunnel were turned away since the last such message (id 0x4004).
+package struct AditVisitorsRefused: Sendable, Equatable {
+    package var proxyName: String
+    /// Why: `allow-list`, `password`, `connections`, `connection-rate`, `request-rate` or `device-connections`.
+    package var reason: String
+    /// The limit that was reached, as it is written in a command; empty when there is none.
+    package var limit: String
+    /// How many visitors or requests.
+    package var count: Int
+    /// In how many seconds.
+    package var seconds: Int
+
+    /// Makes the message from its fields.
+    package init(
+        proxyName: String = "",
+        reason: String = "",
+        limit: String = "",
+        count: Int = 0,
+        seconds: Int = 0
+    ) {
+        self.proxyName = proxyName
+        self.reason = reason
+        self.limit = limit
+        self.count = count
+        self.seconds = seconds
+    }
+}
+
+extension AditVisitorsRefused: JSONMessage {
+    private enum Key: String, CodingKey { case proxyName, reason, limit, count, seconds }
+
+    init(json decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        self.init(
+            proxyName: try fields.text(.proxyName),
+            reason: try fields.text(.reason),
+            limit: try fields.text(.limit),
+            count: try fields.number(.count),
+            seconds: try fields.number(.seconds)
+        )
+    }
+
+    func write(to object: inout JSONObjectWriter) {
+        object.field("proxyName", proxyName)
+        object.field("reason", reason)
+        object.field("limit", limit)
+        object.field("count", count)
+        object.field("seconds", seconds)
+    }
+}
+
 extension AditRequestReport: JSONMessage {
     private enum Key: String, CodingKey { case proxyName, time, method, path, status, durationMs, visitor, upgraded }
 

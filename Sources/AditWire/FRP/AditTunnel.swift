@@ -15,6 +15,16 @@ package struct AditTunnelRequest: Sendable, Equatable {
     package var expiresIn: Int
     /// The person's consent to open a port that is often attacked.
     package var isPublic: Bool
+    /// How many visitors' connections may be open at once; 0 for no limit.
+    package var maxConnections: Int
+    /// How often one address may open a connection, such as `10/s`; empty for no limit.
+    package var connectionRate: String
+    /// How often one address may send a request, such as `300/m`; empty for no limit.
+    package var requestRate: String
+    /// Bytes a second in each direction; 0 for no limit.
+    package var bandwidth: Int64
+    /// Seconds without a datagram after which a visitor of UDP is forgotten; 0 for the server's own choice.
+    package var idle: Int
 
     /// Makes the object from its fields.
     package init(
@@ -23,7 +33,12 @@ package struct AditTunnelRequest: Sendable, Equatable {
         auth: [String] = [],
         allow: [String] = [],
         expiresIn: Int = 0,
-        isPublic: Bool = false
+        isPublic: Bool = false,
+        maxConnections: Int = 0,
+        connectionRate: String = "",
+        requestRate: String = "",
+        bandwidth: Int64 = 0,
+        idle: Int = 0
     ) {
         self.target = target
         self.name = name
@@ -31,6 +46,11 @@ package struct AditTunnelRequest: Sendable, Equatable {
         self.allow = allow
         self.expiresIn = expiresIn
         self.isPublic = isPublic
+        self.maxConnections = maxConnections
+        self.connectionRate = connectionRate
+        self.requestRate = requestRate
+        self.bandwidth = bandwidth
+        self.idle = idle
     }
 }
 
@@ -63,7 +83,7 @@ package struct AditTunnelResponse: Sendable, Equatable {
 
 extension AditTunnelRequest: JSONMessage {
     private enum Key: String, CodingKey {
-        case target, name, auth, allow, expiresIn
+        case target, name, auth, allow, expiresIn, maxConnections, connectionRate, requestRate, bandwidth, idle
         case isPublic = "public"
     }
 
@@ -75,7 +95,12 @@ extension AditTunnelRequest: JSONMessage {
             auth: try fields.list(.auth),
             allow: try fields.list(.allow),
             expiresIn: try fields.number(.expiresIn),
-            isPublic: try fields.flag(.isPublic)
+            isPublic: try fields.flag(.isPublic),
+            maxConnections: try fields.number(.maxConnections),
+            connectionRate: try fields.text(.connectionRate),
+            requestRate: try fields.text(.requestRate),
+            bandwidth: try fields.number(.bandwidth),
+            idle: try fields.number(.idle)
         )
     }
 
@@ -86,6 +111,11 @@ extension AditTunnelRequest: JSONMessage {
         object.field("allow", allow)
         object.field("expiresIn", expiresIn)
         object.field("public", isPublic)
+        object.field("maxConnections", maxConnections)
+        object.field("connectionRate", connectionRate)
+        object.field("requestRate", requestRate)
+        object.field("bandwidth", bandwidth)
+        object.field("idle", idle)
     }
 }
 

@@ -31,6 +31,7 @@ enum FRPJSON {
         case .requestReport(let message): append(message, to: &bytes)
         case .tunnelClosed(let message): append(message, to: &bytes)
         case .draining(let message): append(message, to: &bytes)
+        case .visitorsRefused(let message): append(message, to: &bytes)
         case .unsupported: throw .notEncodable
         }
     }
@@ -53,6 +54,7 @@ enum FRPJSON {
             _ = try decode(Empty.self, json, type: number)
             return .requestWorkConnection
         case .startWorkConnection:
+            if let start = FRPStartWorkConnection(flat: json) { return .startWorkConnection(start) }
             return .startWorkConnection(try decode(FRPStartWorkConnection.self, json, type: number))
         case .newVisitorConnection:
             return .newVisitorConnection(try decode(FRPNewVisitorConnection.self, json, type: number))
@@ -66,6 +68,8 @@ enum FRPJSON {
         case .requestReport: return .requestReport(try decode(AditRequestReport.self, json, type: number))
         case .tunnelClosed: return .tunnelClosed(try decode(AditTunnelClosed.self, json, type: number))
         case .draining: return .draining(try decode(AditDraining.self, json, type: number))
+        case .visitorsRefused:
+            return .visitorsRefused(try decode(AditVisitorsRefused.self, json, type: number))
         case .natHoleVisitor, .natHoleClient, .natHoleResponse, .natHoleSession, .natHoleReport:
             return .unsupported(id: number)
         }

@@ -19,6 +19,7 @@ package enum FRPMessage: Sendable, Equatable {
     case requestReport(AditRequestReport)
     case tunnelClosed(AditTunnelClosed)
     case draining(AditDraining)
+    case visitorsRefused(AditVisitorsRefused)
     /// A message that is known by its id but not understood; its content is dropped.
     case unsupported(id: UInt16)
 }
@@ -46,6 +47,7 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     case requestReport = 0x4001
     case tunnelClosed = 0x4002
     case draining = 0x4003
+    case visitorsRefused = 0x4004
 
     /// The first id that belongs to Adit; ids from here on are sent only after the hellos agreed on Adit.
     package static let firstOfAdit: UInt16 = 0x4000
@@ -84,6 +86,7 @@ extension FRPMessage {
         case .requestReport: FRPMessageID.requestReport.rawValue
         case .tunnelClosed: FRPMessageID.tunnelClosed.rawValue
         case .draining: FRPMessageID.draining.rawValue
+        case .visitorsRefused: FRPMessageID.visitorsRefused.rawValue
         case .unsupported(let id): id
         }
     }

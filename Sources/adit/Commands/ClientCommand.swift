@@ -84,10 +84,36 @@ struct ClientFile {
         }
     }
 
+    private static func tlsOrder(_ tunnel: TunnelConfiguration) throws(AditError) -> TunnelOrder {
+        var order = TunnelOrder(
+            kind: .tls,
+            target: try TLSCommand.target(tunnel.target),
+            name: tunnel.name
+        )
+        order.publicName = tunnel.name
+        order.domains = tunnel.domains
+        order.allow = tunnel.allow
+        order.expiresIn = tunnel.expires
+        order.hostHeader = .keep
+        return order
+    }
+
+    private static func kind(_ kind: TunnelConfiguration.Kind) -> TunnelOrder.Kind {
+        switch kind {
+        case .http: .http
+        case .tcp: .tcp
+        case .udp: .udp
+        case .game: .game
+        case .tls: .tls
+        }
+    }
+
     private static func order(_ tunnel: TunnelConfiguration) throws(AditError) -> TunnelOrder {
+        if tunnel.kind == .tls { return try tlsOrder(tunnel) }
         let isHTTP = tunnel.kind == .http
         let target = try TunnelTarget(parsing: tunnel.target, scheme: isHTTP ? .http : .tcp)
-        var order = TunnelOrder(kind: isHTTP ? .http : .tcp, target: target, name: tunnel.name)
+        var order = TunnelOrder(kind: kind(tunnel.kind), target: target, name: tunnel.name)
+        order.idleTimeout = tunnel.idle
         if isHTTP { order.publicName = tunnel.name }
         order.domains = tunnel.domains
         order.port = tunnel.port
@@ -95,13 +121,16 @@ struct ClientFile {
         order.allow = tunnel.allow
         order.expiresIn = tunnel.expires
         order.isPublic = tunnel.isPublic
+        order.limits = tunnel.limits
+        order.proxyProtocol = tunnel.proxyProtocol
         order.requestHeaders = tunnel.requestHeaders
         switch tunnel.hostHeader {
         case nil, "auto": order.hostHeader = .automatic
         case "keep": order.hostHeader = .keep
         case let value?: order.hostHeader = .value(value)
         }
-        guard !isHTTP, var gate = TargetRules.riskyPortGate(target, isPublic: tunnel.isPublic, allow: tunnel.allow)
+        guard order.kind == .tcp || order.kind == .game,
+            var gate = TargetRules.riskyPortGate(target, isPublic: tunnel.isPublic, allow: tunnel.allow)
         else { return order }
         gate.why = []
         gate.fix = Text(

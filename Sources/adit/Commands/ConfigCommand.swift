@@ -58,14 +58,14 @@ struct ConfigCheckCommand: ParsableCommand {
         StandardStream.line(style.paint(style.spell("✓"), .green) + " " + style.spell(what.in(style.language)))
     }
 
-    /// A file is for whatever finds fewer faults in it.
+    /// A file is for whatever finds fewer faults in it, then for whatever knows more of its keys' neighbours.
     static func guess(_ bytes: [UInt8], _ file: String) -> Kind {
-        func faults(_ load: () throws(ConfigurationFaults) -> Void) -> Int {
+        func faults(_ load: () throws(ConfigurationFaults) -> Void) -> (count: Int, strange: Int) {
             do {
                 try load()
-                return 0
+                return (0, 0)
             } catch {
-                return error.faults.count
+                return (error.faults.count, error.faults.count { $0.suggestion == nil })
             }
         }
         let asClient = faults { () throws(ConfigurationFaults) in

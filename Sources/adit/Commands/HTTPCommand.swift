@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditClient
+import AditCore
 import ArgumentParser
 
 /// `adit http TARGET`, also `adit TARGET`
@@ -24,8 +25,13 @@ struct HTTPCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A domain of your own, also *.example.com; may be repeated.", valueName: "name"))
     var domain: [String] = []
 
-    @Option(help: ArgumentHelp("Visitors need this password; may be repeated.", valueName: "user:password"))
-    var auth: [String] = []
+    @OptionGroup var passwords: PasswordOptions
+
+    @Option(
+        name: .customLong("request-rate"),
+        help: ArgumentHelp("Requests of one address, such as 10/s or 300/m.", valueName: "rate")
+    )
+    var requestRate: String?
 
     @Option(
         name: .customLong("host-header"),
@@ -45,10 +51,7 @@ struct HTTPCommand: AsyncParsableCommand {
         var order = TunnelOrder(kind: .http, target: target, name: name)
         order.publicName = name
         order.domains = domain
-        for pair in auth where !pair.contains(":") || pair.hasPrefix(":") || pair.hasSuffix(":") {
-            throw ValidationError("--auth takes user:password")
-        }
-        order.auth = auth
+        order.auth = try passwords.passwords()
         switch hostHeader {
         case "auto": order.hostHeader = .automatic
         case "keep": order.hostHeader = .keep
@@ -59,6 +62,7 @@ struct HTTPCommand: AsyncParsableCommand {
             order.hostHeader = .value(value)
         }
         try access.apply(to: &order)
+        order.limits.requestRate = try AccessOptions.rate(requestRate, "--request-rate")
         return order
     }
 

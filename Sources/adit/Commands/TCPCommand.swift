@@ -28,6 +28,7 @@ struct TCPCommand: AsyncParsableCommand {
     @Flag(name: .customLong("public"), help: "Open to everybody, also when the port is one that is attacked.")
     var isPublic = false
 
+    @OptionGroup var proxyProtocol: ProxyProtocolOptions
     @OptionGroup var access: AccessOptions
     @OptionGroup var session: SessionOptions
 
@@ -41,6 +42,7 @@ struct TCPCommand: AsyncParsableCommand {
         order.port = port
         order.isPublic = isPublic
         try access.apply(to: &order)
+        proxyProtocol.apply(to: &order)
         if let gate = TargetRules.riskyPortGate(target, isPublic: isPublic, allow: order.allow) { throw gate }
         return order
     }

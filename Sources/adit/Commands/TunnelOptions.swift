@@ -61,6 +61,21 @@ struct AccessOptions: ParsableArguments {
     var expires: String?
 
     @Option(
+        name: .customLong("max-connections"),
+        help: ArgumentHelp("At most so many visitors' connections at once.", valueName: "number")
+    )
+    var maxConnections: Int?
+
+    @Option(
+        name: .customLong("connection-rate"),
+        help: ArgumentHelp("New connections of one address, such as 10/s or 300/m.", valueName: "rate")
+    )
+    var connectionRate: String?
+
+    @Option(help: ArgumentHelp("Bytes a second in each direction, such as 2MB or 500KB.", valueName: "size"))
+    var bandwidth: String?
+
+    @Option(
         name: .customLong("target-allow"),
         help: ArgumentHelp("Let this host be the target although it is refused by default.", valueName: "host")
     )
@@ -81,6 +96,90 @@ struct AccessOptions: ParsableArguments {
                 throw ValidationError(error.what.in(ProcessFacts.style().language))
             }
         }
+        if let maxConnections {
+            guard (1...TunnelLimits.maximumConnections).contains(maxConnections) else {
+                throw ValidationError("--max-connections is from 1 to \(TunnelLimits.maximumConnections)")
+            }
+            order.limits.maxConnections = maxConnections
+        }
+        order.limits.connectionRate = try Self.rate(connectionRate, "--connection-rate")
+        if let bandwidth {
+            guard let value = Bandwidth(bandwidth) else {
+                throw ValidationError("--bandwidth takes bytes a second such as 2MB or 500KB, not \"\(bandwidth)\"")
+            }
+            order.limits.bandwidth = value
+        }
         order.targetAllow = Set(targetAllow.map { $0.lowercased() })
+    }
+
+    /// A rate of a flag.
+    static func rate(_ text: String?, _ flag: String) throws -> Rate? {
+        guard let text else { return nil }
+        guard let rate = Rate(text) else {
+            throw ValidationError("\(flag) takes a rate such as 10/s, 300/m or 1000/h, not \"\(text)\"")
+        }
+        return rate
+    }
+}
+
+/// Telling the target who its visitor is: a flag of tunnels whose bytes say nothing about that themselves.
+struct ProxyProtocolOptions: ParsableArguments {
+    @Option(
+        name: .customLong("proxy-protocol"),
+        help: ArgumentHelp("Send the visitor's address to the target first, as HAProxy does.", valueName: "v1|v2")
+    )
+    var version: ProxyProtocolVersion?
+
+    /// Puts the flag into an order.
+    func apply(to order: inout TunnelOrder) {
+        order.proxyProtocol = version
+    }
+}
+
+extension ProxyProtocolVersion: ExpressibleByArgument {}
+
+/// Passwords of visitors, from flags, a file or the environment: a flag can be read by everybody who is on this machine.
+struct PasswordOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Visitors need this password; may be repeated.", valueName: "user:password"))
+    var auth: [String] = []
+
+    @Option(
+        name: .customLong("auth-file"),
+        help: ArgumentHelp(
+            "A file with a user:password in each line. $ADIT_AUTH is read as one such line.",
+            valueName: "file"
+        )
+    )
+    var authFile: String?
+
+    /// Every `user:password` that was given.
+    func passwords(environment: [String: String] = ProcessFacts.environment()) throws -> [String] {
+        var passwords = auth
+        for pair in auth where !Self.isPair(pair) { throw ValidationError("--auth takes user:password") }
+        if let pair = environment["ADIT_AUTH"], !pair.isEmpty {
+            guard Self.isPair(pair) else { throw ValidationError("$ADIT_AUTH holds user:password") }
+            passwords.append(pair)
+        }
+        if let authFile {
+            let lines = String(decoding: try TextFile.bytes(at: authFile), as: UTF8.self)
+                .split(omittingEmptySubsequences: false) { $0.isNewline }
+            var count = 0
+            for (index, line) in lines.enumerated() where !line.isEmpty && !line.hasPrefix("#") {
+                guard Self.isPair(String(line)) else {
+                    // The line is not shown: it is likely to be a secret.
+                    throw ValidationError("\(authFile):\(index + 1) is not user:password")
+                }
+                passwords.append(String(line))
+                count += 1
+            }
+            // A file without a password must not open the tunnel to everybody.
+            guard count > 0 else { throw ValidationError("\(authFile) has no user:password") }
+        }
+        return passwords
+    }
+
+    private static func isPair(_ text: String) -> Bool {
+        text.contains(":") && !text.hasPrefix(":") && !text.hasSuffix(":")
+            && text.utf8.allSatisfy { $0 >= 32 && $0 != 127 }
     }
 }

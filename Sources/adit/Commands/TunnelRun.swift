@@ -13,7 +13,7 @@ import NIOPosix
 struct TunnelRun: Sendable {
     /// What wakes the loop.
     private enum Wake: Sendable {
-        case event(DeviceEvent)
+        case events([DeviceEvent])
         case signal(CommandSignal)
         case tick
     }
@@ -50,9 +50,8 @@ struct TunnelRun: Sendable {
         let signals = CommandSignal.watch { continuation.yield(.signal($0)) }
         defer { signals.cancel() }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) {
-            continuation.yield(.event($0))
-        }
+        let mailbox = EventMailbox(on: loop) { continuation.yield(.events($0)) }
+        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) { mailbox.post($0) }
         let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
         runtime.start(
             DeviceSession(
@@ -99,12 +98,15 @@ struct TunnelRun: Sendable {
             case .signal(.stop):
                 screen.show(.ended(nil))
                 return nil
-            case .event(.waiting(let error, _)) where session.once:
-                screen.show(.ended(error))
-                return ExitCode(3)
-            case .event(let event):
-                screen.show(event)
-                if case .ended(let error) = event { return error == nil ? nil : .failure }
+            case .events(let events):
+                for event in events {
+                    if session.once, case .waiting(let error, _) = event {
+                        screen.show(.ended(error))
+                        return ExitCode(3)
+                    }
+                    screen.show(event)
+                    if case .ended(let error) = event { return error == nil ? nil : .failure }
+                }
             }
         }
         return nil

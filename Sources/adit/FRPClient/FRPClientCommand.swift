@@ -14,7 +14,7 @@ struct FRPClientCommand: AsyncParsableCommand {
         abstract: "The client with frp's own files, flags and log: proxies of type tcp and http.",
         subcommands: [
             FRPClientRunCommand.self, FRPClientVerifyCommand.self, FRPClientTCPCommand.self,
-            FRPClientHTTPCommand.self,
+            FRPClientUDPCommand.self, FRPClientHTTPCommand.self, FRPClientHTTPSCommand.self,
         ],
         defaultSubcommand: FRPClientRunCommand.self
     )
@@ -90,7 +90,7 @@ struct FRPClientSource: ParsableArguments {
             let notes = FRPClientSetup.warnings(file).map { "\(config): \($0)" }
             return (file, warnings.map(\.description) + notes)
         } catch let faults as ConfigurationFaults {
-            throw Self.failure(faults.description)
+            throw Self.failure(faults.listing)
         }
     }
 

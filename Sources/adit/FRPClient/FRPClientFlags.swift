@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditConfig
+import AditCore
 import ArgumentParser
 
 /// The flags that every proxy command of frpc has.
@@ -60,7 +61,7 @@ struct FRPClientFlags: ParsableArguments {
         proxy.useEncryption = useEncryption
         proxy.useCompression = useCompression
         if !bandwidthLimit.isEmpty {
-            guard let limit = FRPBandwidth(bandwidthLimit) else {
+            guard let limit = Bandwidth(bandwidthLimit) else {
                 throw FRPClientSource.failure("--bandwidth_limit \(bandwidthLimit) is not a bandwidth such as 1MB")
             }
             proxy.bandwidthLimit = limit
@@ -104,6 +105,21 @@ struct FRPClientTCPCommand: AsyncParsableCommand {
     }
 }
 
+/// `adit frpc udp …`
+struct FRPClientUDPCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "udp", abstract: "Run with a single udp proxy.")
+
+    @OptionGroup var flags: FRPClientFlags
+    @Option(name: [.customShort("r", allowingJoined: true), .customLong("remote-port")]) var remotePort: UInt16 = 0
+
+    func run() async throws {
+        let file = try flags.configuration(.udp) { $0.remotePort = remotePort }
+        try await FRPClientRun(configuration: file, source: FRPClientSource.parse([])).run(
+            beginning: "start frpc service with flags"
+        )
+    }
+}
+
 /// `adit frpc http …`
 struct FRPClientHTTPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "http", abstract: "Run with a single http proxy.")
@@ -124,6 +140,28 @@ struct FRPClientHTTPCommand: AsyncParsableCommand {
             proxy.httpUser = httpUser
             proxy.httpPassword = httpPassword
             proxy.hostHeaderRewrite = hostHeaderRewrite
+        }
+        guard !customDomain.isEmpty || !subdomain.isEmpty else {
+            throw FRPClientSource.failure("custom_domain and subdomain should set at least one of them")
+        }
+        try await FRPClientRun(configuration: file, source: FRPClientSource.parse([])).run(
+            beginning: "start frpc service with flags"
+        )
+    }
+}
+
+/// `adit frpc https …`
+struct FRPClientHTTPSCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "https", abstract: "Run with a single https proxy.")
+
+    @OptionGroup var flags: FRPClientFlags
+    @Option(name: [.customShort("d", allowingJoined: true), .customLong("custom-domain")]) var customDomain = ""
+    @Option(name: .customLong("sd")) var subdomain = ""
+
+    func run() async throws {
+        let file = try flags.configuration(.https) { proxy in
+            proxy.customDomains = customDomain.split(separator: ",").map(String.init)
+            proxy.subdomain = subdomain
         }
         guard !customDomain.isEmpty || !subdomain.isEmpty else {
             throw FRPClientSource.failure("custom_domain and subdomain should set at least one of them")

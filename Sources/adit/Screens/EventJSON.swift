@@ -89,6 +89,26 @@ enum EventJSON {
                 "bytesIn": .number(Int64(clamping: visit.bytesIn)),
                 "bytesOut": .number(Int64(clamping: visit.bytesOut)),
             ])
+        case .turnedAway(let name, let turned):
+            return JSONLine([
+                "event": "turnedAway", "time": now, "tunnel": .string(name), "count": .number(Int64(turned.count)),
+                "periodMs": milliseconds(turned.period), "reason": .string(turned.reason),
+                "limit": turned.limit.isEmpty ? nil : .string(turned.limit),
+            ])
+        case .datagramVisitorCame(let name, let visitor):
+            return JSONLine([
+                "event": "visitor", "time": now, "tunnel": .string(name), "visitor": .string(visitor),
+                "state": "came", "transport": "udp",
+            ])
+        case .datagramVisitorLeft(let name, let visit):
+            return JSONLine([
+                "event": "visitor", "time": now, "tunnel": .string(name),
+                "visitor": .string(visit.visitor.address.description), "state": "left", "transport": "udp",
+                "durationMs": milliseconds(visit.duration),
+                "bytesIn": .number(Int64(visit.bytesIn)), "bytesOut": .number(Int64(visit.bytesOut)),
+                "datagramsIn": .number(Int64(visit.datagramsIn)), "datagramsOut": .number(Int64(visit.datagramsOut)),
+                "dropped": .number(Int64(visit.drops)),
+            ])
         case .draining(let delay):
             return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
         case .ended(let error):

@@ -77,6 +77,12 @@ struct ScreenModel: Sendable {
             output = rows(["\(time.clock)  + \(Figures.padded(Foreign.clean(visitor), 22)) \(tag(name))"])
         case .visitorLeft(let name, let visitor, let visit):
             output = rows([visitRow(visitor, visit, of: name, at: time)])
+        case .datagramVisitorCame(let name, let visitor):
+            output = rows(["\(time.clock)  + \(Figures.padded(Foreign.clean(visitor), 22)) \(tag(name, "UDP"))"])
+        case .datagramVisitorLeft(let name, let visit):
+            output = rows([datagramRow(visit, of: name, at: time)])
+        case .turnedAway(let name, let turnedAway):
+            output = rows([turnedAwayRow(turnedAway, of: name, at: time)])
         case .draining(let delay): output = notes([draining(delay)])
         case .ended(let error): output = ended(error)
         }
@@ -150,7 +156,8 @@ struct ScreenModel: Sendable {
         let bold = style.paint(style.spell(best), .bold)
         guard let order else { return clear + [.line(indent + bold)] }
         if orders.count > 1 { return clear + [.line(indent + compact(order, bold, note))] }
-        var text: [String] = [bold + held(order)]
+        let both = order.kind == .game ? Text("TCP and UDP, same port", zh: "TCP 与 UDP，同一端口") : nil
+        var text: [String] = [bold + (both.map { "        " + style.spell($0.in(style.language)) } ?? "") + held(order)]
         text += shown.dropFirst().map { style.spell($0) }
         if style.isTerminal { text.append("") }
         text += factLines(order, tunnel)
@@ -179,7 +186,11 @@ struct ScreenModel: Sendable {
         var facts: [(Text, String)] = []
         var target = order.target.description
         if case .answers(let status, let after)? = health[order.name] {
-            target += "   " + answers(status, after).in(style.language)
+            target += (order.kind == .game ? "   TCP " : "   ") + answers(status, after).in(style.language)
+        }
+        if order.kind.hasDatagrams {
+            let silence = DatagramFigures.words(datagramsIn: 0, datagramsOut: 0, drops: 0)
+            target += "   UDP " + silence.in(style.language)
         }
         facts.append((Text("to", zh: "目标"), target))
         facts.append((Text("open", zh: "访问"), AccessWords.access(order, tunnel, self.style.language)))
@@ -243,7 +254,30 @@ struct ScreenModel: Sendable {
             + "\(Figures.duration(visit.duration))   ↓ \(Figures.bytes(visit.bytesIn)) ↑ \(Figures.bytes(visit.bytesOut))"
     }
 
-    private func tag(_ name: String) -> String { orders.count > 1 ? "TCP   \(name)" : "TCP" }
+    private func turnedAwayRow(_ turned: TurnedAway, of name: String, at time: ScreenTime) -> String {
+        let count = turned.count
+        let period = Figures.duration(turned.period)
+        let reason = RefusalWords.reason(turned)
+        let words = Text(
+            "turned away \(count == 1 ? "1 visitor" : "\(count) visitors") in the last \(period): \(reason.english)",
+            zh: "最近 \(period) 内拒绝了 \(count) 个访客：\(reason.chinese)"
+        )
+        return "\(time.clock)  ! \(words.in(style.language))" + (orders.count > 1 ? "   \(name)" : "")
+    }
+
+    private func datagramRow(_ visit: DatagramVisit, of name: String, at time: ScreenTime) -> String {
+        let words = DatagramFigures.words(
+            datagramsIn: UInt64(max(0, visit.datagramsIn)),
+            datagramsOut: UInt64(max(0, visit.datagramsOut)),
+            drops: UInt64(max(0, visit.drops))
+        )
+        return "\(time.clock)  - \(Figures.padded(Foreign.clean(visit.visitor.address.description), 22)) "
+            + "\(tag(name, "UDP"))   \(Figures.duration(visit.duration))   \(words.in(style.language))"
+    }
+
+    private func tag(_ name: String, _ transport: String = "TCP") -> String {
+        orders.count > 1 ? "\(transport)   \(name)" : transport
+    }
 
     // MARK: Shapes
 

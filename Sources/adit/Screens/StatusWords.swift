@@ -75,8 +75,17 @@ enum StatusWords {
         let text =
             "  \(sign) \(Figures.padded(address, width))  →  \(Foreign.clean(tunnel.target))   "
             + "\(stateWord(tunnel.state).in(style.language))   \(visitors.in(style.language))   \(bytes)"
-        guard let problem = tunnel.problem else { return [style.spell(text)] }
-        return [style.spell(text), style.spell("      " + Foreign.clean(problem, limit: 300))]
+        var lines = [style.spell(text)]
+        if let count = tunnel.datagramsIn {
+            let words = DatagramFigures.words(
+                datagramsIn: count,
+                datagramsOut: tunnel.datagramsOut ?? 0,
+                drops: tunnel.droppedDatagrams ?? 0
+            )
+            lines.append(style.spell("      UDP " + words.in(style.language)))
+        }
+        guard let problem = tunnel.problem else { return lines }
+        return lines + [style.spell("      " + Foreign.clean(problem, limit: 300))]
     }
 
     private static func stateWord(_ state: DeviceStatus.Tunnel.State) -> Text {

@@ -125,18 +125,10 @@ import Testing
     @Test(
         "What this version lacks is refused by name",
         arguments: [
-            ("[[proxies]]\nname=\"a\"\ntype=\"udp\"\nlocalPort=53\n", "proxies[0].type = udp"),
+            ("[[proxies]]\nname=\"a\"\ntype=\"stcp\"\nlocalPort=53\n", "proxies[0].type = stcp"),
             (
                 "[[proxies]]\nname=\"a\"\ntype=\"tcp\"\n[proxies.plugin]\ntype=\"unix_domain_socket\"\nunixPath=\"/s\"\n",
                 "plugin"
-            ),
-            (
-                "[[proxies]]\nname=\"a\"\ntype=\"tcp\"\nlocalPort=1\ntransport.bandwidthLimit=\"1MB\"\n",
-                "bandwidthLimit"
-            ),
-            (
-                "[[proxies]]\nname=\"a\"\ntype=\"tcp\"\nlocalPort=1\ntransport.proxyProtocolVersion=\"v2\"\n",
-                "proxyProtocolVersion"
             ),
             ("[[proxies]]\nname=\"a\"\ntype=\"tcp\"\nlocalPort=1\nhealthCheck.type=\"tcp\"\n", "healthCheck.type"),
             ("[[visitors]]\nname=\"v\"\ntype=\"stcp\"\nserverName=\"a\"\nbindPort=9\n", "visitors[0].type = stcp"),

@@ -207,15 +207,20 @@ struct Visitor {
     private let channel: any Channel
     private let collector: Collector
 
-    static func connect(_ port: UInt16, to address: String = "127.0.0.1") async throws -> Visitor {
+    static func connect(
+        _ port: UInt16,
+        to address: String = "127.0.0.1",
+        from source: String? = nil
+    ) async throws -> Visitor {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let collector = Collector(loop)
-        let channel = try await ClientBootstrap(group: loop)
+        var bootstrap = ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(collector) }
             }
-            .connect(host: address, port: Int(port)).get()
+        if let source { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: source, port: 0)) }
+        let channel = try await bootstrap.connect(host: address, port: Int(port)).get()
         return Visitor(channel: channel, collector: collector)
     }
 
@@ -230,6 +235,11 @@ struct Visitor {
     /// Everything received when `text` is among it.
     func receive(_ text: String) async throws -> String {
         try await collector.wait { received, _ in received.contains(text) }
+    }
+
+    /// Everything received when that is `text`, or when the other side has ended.
+    func receive(orEnd text: String) async throws -> String {
+        try await collector.wait { received, isEnded in isEnded || received == text }
     }
 
     /// Everything received when the other side has ended.

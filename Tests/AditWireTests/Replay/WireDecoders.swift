@@ -15,7 +15,32 @@ enum WireDecoders {
         "SnappyBlock": snappyBlock,
         "SnappyFrame": snappyFrame,
         "DatagramHeader": datagramHeader,
+        "ProxyHeader": proxyHeader,
+        "ClientHello": clientHello,
     ]
+
+    static func proxyHeader(_ bytes: [UInt8]) {
+        guard let (header, count) = (try? ProxyHeader.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
+        precondition(count > 0 && count <= bytes.count, "a header takes some of the bytes")
+        for version in [ProxyProtocolVersion.v1, .v2] {
+            var written: [UInt8] = []
+            header.encode(version, into: &written)
+            let again = (try? ProxyHeader.decode(written.span.bytes)).flatMap { $0 }
+            precondition(again?.byteCount == written.count, "what was written is read whole")
+        }
+    }
+
+    static func clientHello(_ bytes: [UInt8]) {
+        let decode = { (bytes: [UInt8]) throws(ClientHelloError) in try ClientHello.decode(bytes.span.bytes) }
+        guard let hello = try? decode(bytes) else { return }
+        precondition(hello.serverName.map { (1...255).contains($0.utf8.count) } ?? true, "a name is bounded")
+        precondition((try? decode(bytes + [0])) == hello, "what follows changes nothing")
+        var count = bytes.count
+        while count > 0, (try? decode(Array(bytes.prefix(count)))) == hello { count -= 1 }
+        let part = Result { try decode(Array(bytes.prefix(count))) }
+        if case .failure = part { preconditionFailure("a part asks for more") }
+        precondition(count < ClientHello.byteLimit, "few bytes decide")
+    }
 
     static func datagramHeader(_ bytes: [UInt8]) {
         guard let header = (try? DatagramHeader.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
