@@ -46,7 +46,7 @@ struct FRPServerRunCommand: AsyncParsableCommand {
     func run() async throws {
         if version { return StandardStream.line(VersionCommand.frpVersion) }
         let loaded: FRPServerSource.Loaded =
-            try source.config.map { try source.load($0) } ?? (try flags.configuration(), [])
+            try source.config.map { try source.load($0) } ?? (try flags.configuration(), flags.warnings)
         let outward = await MachineAddress.outward()
         let setup = try source.setup(loaded.configuration, outward)
         let file = loaded.configuration.log
@@ -131,7 +131,7 @@ struct FRPServerSource: ParsableArguments {
             }
             return (loaded.configuration, warnings)
         } catch let faults as ConfigurationFaults {
-            throw Self.failure(faults.description)
+            throw Self.failure(faults.listing)
         } catch let error as AditError {
             throw Self.failure(error.description)
         }
@@ -227,6 +227,17 @@ struct FRPServerFlags: ParsableArguments {
         let listeners = [
             ("kcp_bind_port", kcpBindPort), ("quic_bind_port", quicBindPort), ("vhost_https_port", vhostHttpsPort),
             ("dashboard_port", dashboardPort),
+    /// A word for each flag that is known from frps and does nothing here.
+    var warnings: [String] {
+        let given = [
+            ("dashboard_addr", dashboardAddr != nil), ("dashboard_user", dashboardUser != nil),
+            ("dashboard_pwd", dashboardPwd != nil), ("dashboard_tls_mode", dashboardTlsMode),
+            ("dashboard_tls_cert_file", dashboardTlsCertFile != nil),
+            ("dashboard_tls_key_file", dashboardTlsKeyFile != nil), ("enable_prometheus", enablePrometheus),
+        ]
+        return given.filter(\.1).map { "--\($0.0) is not offered by this version and does nothing" }
+    }
+
         ]
         if let missing = listeners.first(where: { $0.1 != 0 }) {
             throw FRPServerSource.failure("--\(missing.0) \(missing.1) is not offered by this version")

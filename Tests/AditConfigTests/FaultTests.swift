@@ -28,6 +28,21 @@ import Testing
         }
     }
 
+    @Test func aLongValueIsCutInWhatIsSaid() {
+        let text = "[common]\nbind_port = " + String(repeating: "1", count: 100_000) + "\n"
+        let fault = Self.faults(Array(text.utf8), "frps.ini").first
+        #expect((fault?.description.utf8.count ?? 0) < 1000)
+        #expect(fault?.position == SourcePosition(line: 2, column: 13))
+    }
+
+    @Test func aListingShowsTheLines() {
+        let bytes = Array("a = 1\nbindPrt = 7000\n".utf8)
+        #expect(throws: ConfigurationFaults.self) { try Example.load(bytes, "frps.toml") }
+        let listing = ConfigurationFaults(Self.faults(bytes, "frps.toml")).listing
+        #expect(listing.contains("frps.toml:2:1: "))
+        #expect(listing.contains("\n    2 | bindPrt = 7000"))
+    }
+
     @Test(arguments: frpCases + ownCases + syntaxCases)
     func faultIsNamedAtItsPlace(_ item: Case) {
         let faults = Self.faults(Array(item.text.utf8), item.file)
@@ -268,7 +283,7 @@ import Testing
                 fingerprint = "SHA256:short"
                 language = "fr"
                 [[tunnels]]
-                kind = "udp"
+                kind = "sctp"
                 target = "localhost:22"
                 [[tunnels]]
                 target = 0
@@ -328,7 +343,9 @@ import Testing
         Case(file: "frpc.toml", text: "a = 1\na = 2\n", places: ["2:1 "]),
         Case(file: "frpc.toml", text: "[common]\nserver_addr = a.b\n", places: ["2:15 "], says: "name the file .ini"),
         Case(file: "frps.yaml", text: "bindPort: 7000\n\tx: 1\n", places: ["2:1 "], says: "spaces, not with tabs"),
-        Case(file: "frps.yaml", text: "a: 1\nbindPort: 1\na: 2\n", places: ["1:1 "], says: "there twice"),
+        Case(file: "frps.yaml", text: "a: 1\nbindPort: 1\na: 2\n", places: ["3:1 "], says: "there twice"),
+        Case(file: "frps.yaml", text: "a:\n  b: 1\n  c: 2\n  b: 3\n", places: ["4:3 "], says: "there twice"),
+        Case(file: "frps.yaml", text: "{a: 1, a: 2}\n", places: ["1:1 "], says: "there twice"),
         Case(file: "frps.yaml", text: "a: [1\n", places: ["2:1 "]),
         Case(file: "frps.yaml", text: "a: 1\n---\nb: 2\n", places: ["2:1 "]),
         Case(file: "frps.yaml", text: "? [a, b]\n: 1\n", places: ["1:3 "], says: "a key has to be text"),

@@ -10,6 +10,7 @@ import Glibc
 /// ```
 /// device.key       the device's secret, made here and never sent
 /// servers.json     joined servers with their pinned fingerprints, the default one first
+/// servers.lock     held by whoever changes servers.json
 /// run/PID.sock     one for each running process; `adit status` asks there
 /// ```
 package struct DeviceHome: Sendable, Hashable {
@@ -26,6 +27,7 @@ package struct DeviceHome: Sendable, Hashable {
 
     private var keyFile: String { path + "/device.key" }
     private var serversFile: String { path + "/servers.json" }
+    private var serversLock: String { path + "/servers.lock" }
     private static let keyHeading = "adit-device-key-1 "
     private static let sizeLimit = 1 << 20
 
@@ -131,9 +133,16 @@ package struct DeviceHome: Sendable, Hashable {
 
     /// Remembers a joined server as the default one, in place of an earlier entry for the same host and port.
     ///
+    /// Of several processes that join at once, each adds its server to what the others wrote.
     /// - Throws: `ErrorCode.state` when the file cannot be written.
     package func remember(_ server: JoinedServer) throws(AditError) {
         try prepare()
+        let lock = open(serversLock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw failure(serversLock, errno) }
+        defer { close(lock) }
+        while flock(lock, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw failure(serversLock, errno) }
+        }
         var file = JoinedServerFile(servers: try servers())
         file.servers.removeAll { $0.place == server.place }
         file.servers.insert(server, at: 0)

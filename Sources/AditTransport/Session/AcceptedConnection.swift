@@ -21,6 +21,8 @@ final class AcceptedConnection {
     var lostReason: SessionEnd?
     /// How many streams the peer opened before it logged in.
     var strangeStreams = 0
+    /// Whether a login has begun on it.
+    var hasLogin = false
     private(set) var isAuthenticated = false
     private var isCounted = true
     private let shared: SessionAcceptor.Shared

@@ -15,12 +15,21 @@ final class ConnectionIntake {
 
     private let connection: AcceptedConnection
     private let shared: SessionAcceptor.Shared
+    /// How many streams of one connection may end without a first frame, beyond those that brought one.
+    private static let maximumWastedStreams = 1024
+    /// A peer that breaks the protocol on every stream is not worth a line in the log for each.
+    private static let maximumLogLines = 5
+
     private let patience: TimeAmount
+    private let firstFrames: FirstFrameWait
+    private var logLines = 0
+    private var wastedStreams = 0
 
     init(connection: AcceptedConnection, shared: SessionAcceptor.Shared) {
         self.connection = connection
         self.shared = shared
         patience = .nanoseconds(shared.configuration.sniffTimeout.wholeNanoseconds)
+        firstFrames = FirstFrameWait(eventLoop: connection.channel.eventLoop, patience: patience)
     }
 
     func sniffer(isOutermost: Bool) -> SniffHandler {
@@ -101,7 +110,7 @@ final class ConnectionIntake {
     private func opening(on channel: any Channel) -> FirstFrameHandler {
         FirstFrameHandler(
             framing: .either,
-            patience: patience,
+            wait: firstFrames,
             onFrame: { [self] frame, version, handler in
                 do {
                     try begin(frame, version, handler, on: channel)
@@ -122,14 +131,27 @@ final class ConnectionIntake {
         on channel: any Channel
     ) throws {
         let pipeline = channel.pipeline.syncOperations
+        guard firstFrames.hasRoom else {
+            wasteStream()
+            throw YamuxStreamError.tooManyStreams
+        }
         switch frame {
         case .clientHello, .message(.login):
             let control = ServerControlHandler(
+    /// Ends a connection whose streams come to nothing one after the other: each costs much more here than there.
+    private func wasteStream() {
+        wastedStreams += 1
+        guard wastedStreams == Self.maximumWastedStreams else { return }
+        connection.lostReason = .protocolBroken("too many streams came to nothing")
+        connection.channel.close(promise: nil)
+    }
+
                 connection: connection,
                 shared: shared,
                 version: version,
                 at: Instant(channel.eventLoop.now)
             )
+                wastedStreams = max(0, wastedStreams - 1)
             try pipeline.addHandler(control, position: .after(opening))
             control.begin(frame)
             opening.release()
@@ -137,6 +159,7 @@ final class ConnectionIntake {
             guard let session = shared.directory.find(message.runID) else {
                 shared.gate.recordFailure(connection.remoteAddress?.address, at: Instant(channel.eventLoop.now))
                 return refuse(channel, "a work connection for an unknown run id")
+                wasteStream()
             }
             connection.authenticated()
             try pipeline.addHandler(EarlyDataHandler(), position: .after(opening))
@@ -151,6 +174,9 @@ final class ConnectionIntake {
             channel.writeAndFlush(bytes).whenComplete { _ in channel.close(promise: nil) }
         default:
             refuse(channel, "a first message that does not belong here")
+            // One login for each connection, so that the bounds on connections bound the guesses too.
+            guard !connection.hasLogin else { return refuse(channel, "a second login on one connection") }
+            connection.hasLogin = true
         }
     }
 
@@ -165,3 +191,5 @@ final class ConnectionIntake {
         shared.logger.info("connection refused", metadata: details)
     }
 }
+        logLines += 1
+        guard logLines <= Self.maximumLogLines else { return }

@@ -22,6 +22,8 @@ final class DeviceLink {
     /// How many connections may wait for StartWorkConn; bounds what a server can ask of a device.
     private static let maximumIdleConnections = 1024
     private static let farewell = TimeAmount.milliseconds(500)
+    /// How long the first frame of a stream of the server may take.
+    private static let framePatience = TimeAmount.seconds(10)
 
     private let eventLoop: any EventLoop
     private let configuration: DeviceSessionConfiguration
@@ -37,6 +39,7 @@ final class DeviceLink {
     private var idle: [ObjectIdentifier: any Channel] = [:]
     private var idleCount = 0
     private var hasEnded = false
+    private let firstFrames: FirstFrameWait
     private(set) var fingerprint: KeyFingerprint?
 
     init(
@@ -48,6 +51,7 @@ final class DeviceLink {
         callbacks: Callbacks
     ) {
         self.eventLoop = eventLoop
+        firstFrames = FirstFrameWait(eventLoop: eventLoop, patience: Self.framePatience)
         self.configuration = configuration
         self.connector = connector
         self.random = random
@@ -196,7 +200,7 @@ final class DeviceLink {
             return
         }
         try stream.pipeline.syncOperations.addHandlers([
-            opening(on: stream, framing: .v2, patience: .seconds(10)), EarlyDataHandler(),
+            opening(on: stream, framing: .v2, wait: firstFrames), EarlyDataHandler(),
         ])
     }
 
@@ -234,7 +238,7 @@ final class DeviceLink {
     private func prepare(_ channel: any Channel) throws {
         idle[ObjectIdentifier(channel)] = channel
         try channel.pipeline.syncOperations.addHandlers([
-            opening(on: channel, framing: configuration.wireVersion, patience: nil), EarlyDataHandler(),
+            opening(on: channel, framing: configuration.wireVersion, wait: nil), EarlyDataHandler(),
         ])
     }
 
@@ -242,10 +246,10 @@ final class DeviceLink {
         if idle.removeValue(forKey: ObjectIdentifier(channel)) != nil { idleCount -= 1 }
     }
 
-    private func opening(on channel: any Channel, framing: FRPWireVersion, patience: TimeAmount?) -> FirstFrameHandler {
+    private func opening(on channel: any Channel, framing: FRPWireVersion, wait: FirstFrameWait?) -> FirstFrameHandler {
         FirstFrameHandler(
             framing: .known(framing),
-            patience: patience,
+            wait: wait,
             onFrame: { [self] frame, _, handler in
                 noLongerIdle(channel)
                 guard case .message(.startWorkConnection(let start)) = frame,

@@ -35,23 +35,23 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var state = State.reading
     private var buffer = ByteBuffer()
     private var isInputClosed = false
-    private var timeout: Scheduled<Void>?
-    private let patience: TimeAmount?
+    private let wait: FirstFrameWait?
+    private var isCounted = false
 
     /// Makes a handler.
     ///
     /// - Parameters:
-    ///   - patience: how long the frame may take; nil for ever.
+    ///   - wait: bounds how long the frame may take; nil for ever.
     ///   - onFrame: takes the frame; calls `release` now or later.
     ///   - onEnd: the connection ended, or broke the protocol and was closed, before `release`.
     init(
         framing: Framing,
-        patience: TimeAmount?,
+        wait: FirstFrameWait?,
         onFrame: @escaping (FRPFrame, FRPWireVersion, FirstFrameHandler) -> Void,
         onEnd: @escaping (SessionEnd) -> Void
     ) {
         self.framing = framing
-        self.patience = patience
+        self.wait = wait
         self.onFrame = onFrame
         self.onEnd = onEnd
         if case .known(let version) = framing { self.version = version }
@@ -65,25 +65,38 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.fireChannelRead(wrapInboundOut(buffer))
             context.fireChannelReadComplete()
         }
+        buffer = ByteBuffer()
         if isInputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 
+    /// Whether the frame is still to come.
+    var isWaiting: Bool { isCounted }
+
+    /// The time for the frame is over.
+    func expire() {
+        if isWaiting { fail("nothing came in time") }
+    }
+
+    private func stopWaiting() {
+        guard isCounted else { return }
+        isCounted = false
+        wait?.end()
+    }
+
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if let patience {
-            timeout = context.eventLoop.assumeIsolated().scheduleTask(in: patience) { [self] in
-                fail("nothing came in time")
-            }
+        if let wait, state == .reading {
+            isCounted = true
+            wait.begin(self)
         }
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
         if context.channel.isActive { context.read() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        timeout?.cancel()
-        timeout = nil
+        stopWaiting()
         self.context = nil
     }
 
@@ -107,6 +120,7 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if state != .released {
             state = .released
+            stopWaiting()
             onEnd(.peerClosed)
         }
         context.fireChannelInactive()
@@ -133,8 +147,7 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
             guard let (frame, count) = try FRPFrame.decode(buffer.readableBytesSpan, version: version) else { return }
             buffer.moveReaderIndex(forwardBy: count)
             state = .holding
-            timeout?.cancel()
-            timeout = nil
+            stopWaiting()
             onFrame(frame, version, self)
         } catch {
             fail("\(error)")
@@ -157,8 +170,7 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func fail(_ reason: String) {
         guard state != .released, let context else { return }
         state = .released
-        timeout?.cancel()
-        timeout = nil
+        stopWaiting()
         buffer.clear()
         onEnd(.protocolBroken(reason))
         context.close(promise: nil)

@@ -88,6 +88,19 @@ import Testing
         #expect(try home.servers().map(\.joinedAt) == [3, 2])
     }
 
+    @Test("Those who join at the same time all stay remembered")
+    func serversAtOnce() async throws {
+        let home = home
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<24 {
+                group.addTask { try home.remember(Self.server("s\(number).example", at: Int64(number))) }
+            }
+            try await group.waitForAll()
+        }
+        #expect(Set(try home.servers().map(\.host)) == Set((0..<24).map { "s\($0).example" }))
+        #expect(try permissions(home.path + "/servers.lock") == 0o600)
+    }
+
     @Test("A broken file of servers is an error, not an empty list")
     func brokenServers() throws {
         try home.prepare()

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditClient
+import AditConfig
 import AditCore
 import ArgumentParser
 import Testing
@@ -9,6 +10,22 @@ import Testing
 @testable import adit
 
 @Suite struct CommandLineTests {
+    @Test("A flag of frps that does nothing here is spoken of")
+    func idleFlags() throws {
+        let words = CommandLineRewrite.arguments(of: [
+            "frps", "--dashboard_addr", "127.0.0.1", "--dashboard_user", "a", "--dashboard_pwd=b",
+            "--dashboard_tls_mode",
+            "--enable_prometheus", "--bind_port", "7001",
+        ])
+        let command = try #require(try AditCommand.parseAsRoot(words) as? FRPServerRunCommand)
+        #expect(command.flags.warnings.count == 5)
+        #expect(command.flags.warnings.allSatisfy { $0.hasSuffix("does nothing") })
+        #expect(command.flags.warnings.contains { $0.hasPrefix("--enable_prometheus ") })
+        #expect(try command.flags.configuration().bindPort == 7001)
+        let plain = try #require(try AditCommand.parseAsRoot(["frps", "--bind-port", "1"]) as? FRPServerRunCommand)
+        #expect(plain.flags.warnings.isEmpty)
+    }
+
     @Test(
         "The program's name and a target alone stand for a command",
         arguments: [
@@ -146,6 +163,6 @@ import Testing
         ] {
             #expect(text.contains("  \(name) "))
         }
-        for name in ["udp", "game", "net", "doctor", "share"] { #expect(!text.contains("  \(name) ")) }
+        for name in ["net", "doctor", "share"] { #expect(!text.contains("  \(name) ")) }
     }
 }

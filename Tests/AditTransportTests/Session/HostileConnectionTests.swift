@@ -161,6 +161,74 @@ struct HostileConnectionTests {
         try await house.close()
     }
 
+    @Test("A device that proves its key is let in, however often its neighbours failed")
+    func neighboursOfGuesses() async throws {
+        let key = try DeviceKey(seed: [UInt8](repeating: 5, count: 32))
+        let policy = TestPolicy(deviceKeys: [key.publicKey])
+        let house = try await SessionHouse.open(policy: policy) { $0.failedLoginRecovery = .seconds(600) }
+        let wrong = FRPLogin(privilegeKey: "0", timestamp: 1)
+        for _ in 0..<12 { _ = try await Self.send(try Self.frame(.login(wrong), .v1), to: house) }
+        #expect(policy.snapshot.requests.count == 10)
+        let device = TestDevice(house.configuration(.device(key, invite: nil)))
+        device.session.start()
+        try await device.waitForConnection()
+        // A secret from the same address is still not looked at.
+        let guess = TestDevice(
+            house.configuration(.token("secret", try DeviceKey(seed: [UInt8](repeating: 6, count: 32))))
+        )
+        guess.session.start()
+        #expect(try await guess.disconnection()?.why.first?.english == "Too many failed logins from this address")
+        try await guess.session.stop().get()
+        try await device.session.stop().get()
+        try await house.close()
+    }
+
+    @Test("A member whose streams come to nothing is cut off", arguments: [false, true])
+    func wastedStreams(resetsThem: Bool) async throws {
+        let house = try await SessionHouse.open { $0.muxPingInterval = nil }
+        let key = FRPTokenKey(token: "secret").privilegeKey(timestamp: 1)
+        let login = try Self.frame(.login(FRPLogin(privilegeKey: key, timestamp: 1)), .v1)
+        var bytes: [UInt8] = []
+        YamuxHeader(.windowUpdate, .open, streamID: 1, length: 0).encode(into: &bytes)
+        YamuxHeader(.data, [], streamID: 1, length: UInt32(login.count)).encode(into: &bytes)
+        bytes += login
+        let promise = house.loop.makePromise(of: [UInt8].self)
+        let channel = try await ClientBootstrap(group: SessionHouse.group)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(DrainHandler(promise: promise))
+                }
+            }
+            .connect(host: "127.0.0.1", port: Int(house.port)).get()
+        try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+        try await house.policy.wait(on: house.loop) { !$0.sessions.isEmpty }.orFail(after: .seconds(30)).get()
+        bytes = []
+        for id in stride(from: UInt32(3), to: 10_003, by: 2) {
+            YamuxHeader(.windowUpdate, .open, streamID: id, length: 0).encode(into: &bytes)
+            if resetsThem { YamuxHeader(.windowUpdate, .reset, streamID: id, length: 0).encode(into: &bytes) }
+        }
+        try? await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+        _ = try await promise.futureResult.orFail(after: .seconds(30)).get()
+        try await Self.waitForNoStrangers(house)
+        try await house.close()
+    }
+
+    @Test("One connection is one try, however many streams it has")
+    func oneLoginEach() async throws {
+        let house = try await SessionHouse.open()
+        var bytes: [UInt8] = []
+        for id: UInt32 in [1, 3, 5, 7] {
+            let login = try Self.frame(.login(FRPLogin(privilegeKey: "0", timestamp: 1)), .v1)
+            YamuxHeader(.windowUpdate, .open, streamID: id, length: 0).encode(into: &bytes)
+            YamuxHeader(.data, [], streamID: id, length: UInt32(login.count)).encode(into: &bytes)
+            bytes += login
+        }
+        _ = try await Self.send(bytes, to: house)
+        try await Self.waitForNoStrangers(house)
+        #expect(house.policy.snapshot.requests.count == 1)
+        try await house.close()
+    }
+
     @Test("A full server says so and goes on serving who is in")
     func full() async throws {
         let house = try await SessionHouse.open { $0.maximumSessions = 1 }
