@@ -107,15 +107,16 @@ class Login:
 
             accept_loop(sock, visit)
             self.control.send("NewProxyResp", proxy_name=name, remote_addr=":%d" % port)
-        elif kind == "http":
+        elif kind in ("http", "https"):
             domains = proxy.get("custom_domains", [])
             self.domains[name] = domains
+            port = self.server.http_port if kind == "http" else self.server.https_port
             for domain in domains:
-                self.server.routes[domain.lower()] = (self, proxy)
+                self.server.routes[kind, domain.lower()] = (self, proxy)
             self.control.send(
                 "NewProxyResp",
                 proxy_name=name,
-                remote_addr=",".join("%s:%d" % (domain, self.server.http_port) for domain in domains),
+                remote_addr=",".join("%s:%d" % (domain, port) for domain in domains),
             )
         else:
             self.control.send("NewProxyResp", proxy_name=name, error="proxy type not supported here: " + kind)
@@ -125,7 +126,9 @@ class Login:
         if sock:
             sock.close()
         for domain in self.domains.pop(name, []):
-            self.server.routes.pop(domain.lower(), None)
+            for kind in ("http", "https"):
+                if self.server.routes.get((kind, domain.lower()), (None, {}))[1].get("proxy_name") == name:
+                    self.server.routes.pop((kind, domain.lower()))
 
 
 class Server:
@@ -146,12 +149,15 @@ class Server:
         self.port = self.socket.getsockname()[1]
         self.http_socket = listen(http_port)
         self.http_port = self.http_socket.getsockname()[1]
+        self.https_socket = listen()
+        self.https_port = self.https_socket.getsockname()[1]
         self.saw_tls = self.saw_first_byte = False
         accept_loop(self.socket, self._accepted)
         accept_loop(self.http_socket, self._http)
+        accept_loop(self.https_socket, self._https)
 
     def close(self):
-        for sock in (self.socket, self.http_socket):
+        for sock in (self.socket, self.http_socket, self.https_socket):
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -233,7 +239,7 @@ class Server:
         for line in head.split(b"\r\n")[1:]:
             if line.lower().startswith(b"host:"):
                 host = line[5:].strip().decode("latin-1").lower().rsplit(":", 1)[0]
-        route = self.routes.get(host)
+        route = self.routes.get(("http", host))
         if route is None:
             link.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             link.close()
@@ -245,6 +251,31 @@ class Server:
             links.join(link, work)
         except (queue.Empty, OSError, ConnectionError):
             link.close()
+
+    def _https(self, link, address):
+        """Leads a TLS connection by its server name, byte for byte."""
+        link = links.PeekLink(link)
+        try:
+            size = int.from_bytes(link.peek(5)[3:5], "big")
+            login, proxy = self.routes["https", server_name(link.peek(5 + size)[5:])]
+            links.join(link, login.open_work(proxy, address, ("127.0.0.1", self.https_port)))
+        except (KeyError, IndexError, queue.Empty, OSError, ConnectionError):
+            link.close()
+
+
+def server_name(hello):
+    """The name in a ClientHello of one record (RFC 8446 section 4.1.2, RFC 6066 section 3)."""
+    at = 4 + 2 + 32
+    at += 1 + hello[at]
+    at += 2 + int.from_bytes(hello[at : at + 2], "big")
+    at += 1 + hello[at]
+    at += 2
+    while at < len(hello):
+        kind, size = int.from_bytes(hello[at : at + 2], "big"), int.from_bytes(hello[at + 2 : at + 4], "big")
+        if kind == 0:
+            return hello[at + 9 : at + 4 + size].decode("ascii").lower()
+        at += 4 + size
+    raise KeyError("no server name")
 
 
 def main():

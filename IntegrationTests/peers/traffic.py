@@ -7,6 +7,7 @@ import http.client
 import http.server
 import random
 import socket
+import ssl
 import threading
 
 from frps import accept_loop, listen
@@ -33,9 +34,9 @@ class EchoService:
 
 
 class PageService:
-    """One HTML page on every path; POST answers with the hash of the body."""
+    """One HTML page on every path; POST answers with the hash of the body. With a context it speaks TLS."""
 
-    def __init__(self):
+    def __init__(self, context=None):
         body = self.body = b"<!doctype html><title>peer</title><p>a page behind NAT</p>\n"
         self.requests = requests = []
 
@@ -61,6 +62,8 @@ class PageService:
                 pass
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         self.address = server.server_address
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
@@ -103,3 +106,17 @@ def fetch(port, host, path="/", method="GET", body=None, timeout=20):
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def fetch_secure(port, host, certificate=None, server_name=None, timeout=20):
+    """(status, body, the certificate shown) of one request with TLS to 127.0.0.1:port; checked when one is given."""
+    context = ssl.create_default_context(cafile=certificate)
+    if certificate is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as sock:
+        with context.wrap_socket(sock, server_hostname=server_name or host) as secure:
+            secure.sendall(b"GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % host.encode())
+            answer = http.client.HTTPResponse(secure)
+            answer.begin()
+            return answer.status, answer.read(), secure.getpeercert(binary_form=True)

@@ -54,6 +54,10 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case visitorRefused = 223
     /// The tunnel asks the visitor for a user and a password.
     case signInNeeded = 224
+    /// The visitor's request names another host than its TLS connection.
+    case misdirected = 225
+    /// The name is served with TLS, and the visitor came without.
+    case movedToTLS = 226
     /// The name is not a valid one.
     case nameInvalid = 301
     /// The name belongs to another device.
@@ -88,6 +92,8 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case cannotListen = 904
     /// Another Adit server runs on the same state folder, or none runs where one is needed.
     case serverProcess = 905
+    /// A certificate or its key cannot be used.
+    case certificateUnusable = 906
     /// The other side broke the protocol.
     case protocolBroken = 910
 

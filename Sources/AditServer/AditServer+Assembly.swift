@@ -10,7 +10,12 @@ import NIOCore
 /// How a setup becomes the configuration of the parts.
 extension AditServer {
     /// The reverse proxy for a table of routes.
-    static func makeFrontEnd(_ routes: any HTTPRouteTable, _ setup: ServerSetup, _ parts: Parts) -> HTTPFrontEnd {
+    static func makeFrontEnd(
+        _ routes: any HTTPRouteTable,
+        _ setup: ServerSetup,
+        _ parts: Parts,
+        secureAuthority: (@Sendable (String) -> String?)? = nil
+    ) -> HTTPFrontEnd {
         var limits = HTTPLimits()
         limits.responseHead = TimeAmount(setup.responseTimeout)
         limits.connectionsPerTunnel = setup.maximumVisitorsPerTunnel
@@ -19,7 +24,27 @@ extension AditServer {
             routes: routes,
             limits: limits,
             unknownNamePage: setup.notFoundPage,
-            loopName: "adit-" + Hexadecimal.encode(Array(parts.identity.fingerprint.bytes.prefix(6)))
+            loopName: "adit-" + Hexadecimal.encode(Array(parts.identity.fingerprint.bytes.prefix(6))),
+            secureAuthority: secureAuthority
+        )
+    }
+
+    /// What takes visitors' TLS connections, on a port of their own or on a shared one.
+    static func makeEntrance(
+        _ setup: ServerSetup,
+        _ parts: Parts,
+        _ policy: ServerPolicy,
+        names: HTTPFrontEnd
+    ) -> SecureEntrance {
+        SecureEntrance(
+            table: policy.table,
+            certificates: policy.certificates,
+            listeners: policy.listeners,
+            names: names,
+            servesPlain: setup.httpPort.map { $0 != 0 && $0 == setup.httpsPort } ?? false,
+            ownHosts: Set([setup.publicHost, setup.domain ?? ""]),
+            patience: parts.handshakePatience,
+            log: parts.log
         )
     }
 
@@ -28,7 +53,8 @@ extension AditServer {
         _ setup: ServerSetup,
         _ parts: Parts,
         _ policy: ServerPolicy,
-        names: HTTPFrontEnd
+        names: HTTPFrontEnd,
+        entrance: SecureEntrance
     ) -> SessionAcceptor {
         var configuration = SessionAcceptor.Configuration()
         configuration.control.heartbeatTimeout = setup.heartbeatTimeout ?? (setup.role == .frps ? nil : .seconds(90))
@@ -44,11 +70,13 @@ extension AditServer {
         let isShared = setup.httpPort.map { $0 != 0 && $0 == setup.sessionPort } ?? false
         let initializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? =
             isShared ? { @Sendable channel in names.initialize(channel) } : nil
+        let sharesTLS = setup.httpsPort.map { $0 != 0 && $0 == setup.sessionPort } ?? false
         return SessionAcceptor(
             configuration: configuration,
             policy: policy,
             tls: parts.identity.tls,
             httpInitializer: initializer,
+            tlsVisitors: sharesTLS ? entrance.visitors : nil,
             random: parts.random,
             logger: parts.log
         )

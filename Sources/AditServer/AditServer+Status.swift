@@ -71,6 +71,8 @@ extension AditServer {
             domain: setup.domain,
             sessionPort: sessionPort,
             httpPort: httpPort == 0 ? nil : httpPort,
+            httpsPort: policy.httpsPort == 0 ? nil : policy.httpsPort,
+            certificates: certificates.isEmpty ? nil : certificates.status(at: parts.unixClock.now()),
             publicPorts: setup.publicPorts.description,
             fingerprint: fingerprint.description,
             allowsFRP: setup.allowsFRP && setup.token != nil,
@@ -94,6 +96,9 @@ extension AditServer {
             refusedVisitors: figures.refused,
             bytesIn: figures.bytesIn,
             bytesOut: figures.bytesOut,
+            datagramsIn: tunnel.terms.kind.hasDatagrams ? figures.datagramsIn : nil,
+            datagramsOut: tunnel.terms.kind.hasDatagrams ? figures.datagramsOut : nil,
+            droppedDatagrams: tunnel.terms.kind.hasDatagrams ? figures.droppedDatagrams : nil,
             lastError: figures.lastError
         )
     }

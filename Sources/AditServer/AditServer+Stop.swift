@@ -41,6 +41,7 @@ extension AditServer {
         }
         policy.changeable.withLockedValue { $0.isStopping = true }
         state.maintenance?.cancel()
+        state.certificates?.cancel()
         for listener in state.listeners { listener.close(promise: nil) }
         let tunnels = table.tunnels
         for session in table.sessions {

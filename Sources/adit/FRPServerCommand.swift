@@ -86,6 +86,11 @@ struct FRPServerRunCommand: AsyncParsableCommand {
                         "http service listen on \(PublicAddress.endpoint(host: setup.tunnelListen.description, port: server.httpPort))"
                     )
                 }
+                if server.httpsPort != 0 {
+                    log.info(
+                        "https service listen on \(PublicAddress.endpoint(host: setup.tunnelListen.description, port: server.httpsPort))"
+                    )
+                }
                 log.info("frps started successfully")
             }
         } catch let error as AditError {
@@ -200,6 +205,7 @@ struct FRPServerFlags: ParsableArguments {
     @Option(name: [.customShort("p"), .long]) var bindPort: UInt16 = 7000
     @Option var proxyBindAddr: String?
     @Option var vhostHttpPort: UInt16 = 0
+    @Option var vhostHttpsPort: UInt16 = 0
     @Option var vhostHttpTimeout = 60
     @Option(name: [.customShort("t"), .long]) var token = ""
     @Option var subdomainHost = ""
@@ -212,7 +218,6 @@ struct FRPServerFlags: ParsableArguments {
     @Option var disableLogColor = false
     @Option(help: .hidden) var kcpBindPort: UInt16 = 0
     @Option(help: .hidden) var quicBindPort: UInt16 = 0
-    @Option(help: .hidden) var vhostHttpsPort: UInt16 = 0
     @Option(help: .hidden) var dashboardAddr: String?
     @Option(help: .hidden) var dashboardPort: UInt16 = 0
     @Option(help: .hidden) var dashboardUser: String?
@@ -222,11 +227,6 @@ struct FRPServerFlags: ParsableArguments {
     @Option(help: .hidden) var dashboardTlsKeyFile: String?
     @Option(help: .hidden) var enablePrometheus = false
 
-    /// The configuration that the flags make.
-    func configuration() throws -> FRPServerConfiguration {
-        let listeners = [
-            ("kcp_bind_port", kcpBindPort), ("quic_bind_port", quicBindPort), ("vhost_https_port", vhostHttpsPort),
-            ("dashboard_port", dashboardPort),
     /// A word for each flag that is known from frps and does nothing here.
     var warnings: [String] {
         let given = [
@@ -238,6 +238,11 @@ struct FRPServerFlags: ParsableArguments {
         return given.filter(\.1).map { "--\($0.0) is not offered by this version and does nothing" }
     }
 
+    /// The configuration that the flags make.
+    func configuration() throws -> FRPServerConfiguration {
+        let listeners = [
+            ("kcp_bind_port", kcpBindPort), ("quic_bind_port", quicBindPort),
+            ("dashboard_port", dashboardPort),
         ]
         if let missing = listeners.first(where: { $0.1 != 0 }) {
             throw FRPServerSource.failure("--\(missing.0) \(missing.1) is not offered by this version")
@@ -247,6 +252,7 @@ struct FRPServerFlags: ParsableArguments {
         file.bindPort = bindPort
         file.proxyBindAddr = proxyBindAddr ?? bindAddr
         file.vhostHTTPPort = vhostHttpPort
+        file.vhostHTTPSPort = vhostHttpsPort
         file.vhostHTTPTimeout = vhostHttpTimeout
         file.auth.token = token
         file.subDomainHost = subdomainHost

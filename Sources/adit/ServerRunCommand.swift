@@ -53,7 +53,8 @@ struct ServerRunCommand: AsyncParsableCommand {
 
     private static func facts(_ server: AditServer, _ setup: ServerSetup) -> Logger.Metadata {
         [
-            "sessions": "\(server.sessionPort)", "names": "\(server.httpPort)", "ports": "\(setup.publicPorts)",
+            "sessions": "\(server.sessionPort)", "names": "\(server.httpPort)", "tls": "\(server.httpsPort)",
+            "ports": "\(setup.publicPorts)",
             "domain": "\(setup.domain ?? "-")", "host": "\(setup.publicHost)", "key": "\(server.fingerprint)",
         ]
     }
@@ -76,6 +77,17 @@ struct ServerRunCommand: AsyncParsableCommand {
         if let domain = setup.domain, server.httpPort != 0 {
             let example = PublicAddress.web(host: "NAME." + domain, port: server.httpPort)
             lines.append(fact(Text("web names", zh: "网站名字"), Text(verbatim: example)))
+        }
+        if server.httpsPort != 0 {
+            let port = server.httpsPort
+            let words =
+                setup.certificates.isEmpty
+                ? Text("\(port)/tcp, for tls tunnels; no certificate", zh: "\(port)/tcp，供 tls 隧道使用；没有证书")
+                : Text(
+                    "\(port)/tcp, with \(setup.certificates.count) certificate(s)",
+                    zh: "\(port)/tcp，\(setup.certificates.count) 个证书"
+                )
+            lines.append(fact("https", words))
         }
         lines.append(
             fact(
@@ -121,6 +133,27 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "The port of web names (8080).")
     var httpPort: UInt16?
 
+    @Option(help: "The port of web names with TLS, and of tls tunnels (8443).")
+    var httpsPort: UInt16?
+
+    @Option(
+        help: ArgumentHelp(
+            "A certificate chain in PEM for https; may be repeated, each with its --key.",
+            valueName: "file"
+        )
+    )
+    var certificate: [String] = []
+
+    @Option(help: ArgumentHelp("The private key of the certificate, in PEM.", valueName: "file"))
+    var key: [String] = []
+
+    @Flag(
+        name: .customLong("redirect-to-https"),
+        inversion: .prefixedNo,
+        help: "Send visitors of http to https, for names with a certificate (on)."
+    )
+    var redirectToHTTPS: Bool?
+
     @Option(help: "The ports for tunnels (20000-20999).")
     var publicPorts: String?
 
@@ -153,6 +186,18 @@ struct ServerFlags: ParsableArguments {
         }
         if let port { file.sessionPort = port }
         if let httpPort { file.httpPort = httpPort }
+        if let httpsPort { file.httpsPort = httpsPort }
+        guard certificate.count == key.count else {
+            throw AditError(
+                .usage,
+                Text("each --certificate needs its --key", zh: "每个 --certificate 都需要对应的 --key"),
+                fix: Text(verbatim: "adit server --certificate fullchain.pem --key key.pem")
+            )
+        }
+        if !certificate.isEmpty {
+            file.certificates = zip(certificate, key).map { .init(certificate: $0, key: $1) }
+        }
+        if let redirectToHTTPS { file.redirectToHTTPS = redirectToHTTPS }
         if let publicPorts {
             do {
                 file.publicPorts = try PortRangeList(parsing: publicPorts)

@@ -43,6 +43,12 @@ struct ServerStatusCommand: AsyncParsableCommand {
             let example = PublicAddress.web(host: "NAME." + domain, port: port)
             lines.append(fact(Text("web names", zh: "网站名字"), Text(verbatim: example)))
         }
+        if let port = status.httpsPort, status.certificates == nil {
+            lines.append(
+                fact("https", Text("\(port)/tcp, for tls tunnels; no certificate", zh: "\(port)/tcp，供 tls 隧道使用；没有证书"))
+            )
+        }
+        for certificate in status.certificates ?? [] { lines += rows(certificate, style, now) }
         lines.append(fact(Text("ports", zh: "端口"), Text(verbatim: status.publicPorts)))
         let online = status.clients.filter(\.isOnline).count
         let count = Text("\(online) of \(status.clients.count) online", zh: "\(status.clients.count) 台中 \(online) 台在线")
@@ -59,6 +65,24 @@ struct ServerStatusCommand: AsyncParsableCommand {
             )
         }
         return lines
+    }
+
+    private static func rows(
+        _ certificate: ServerStatus.Certificate,
+        _ style: ScreenStyle,
+        _ now: UnixTime
+    ) -> [String] {
+        let names = certificate.names.map { Foreign.clean($0) }.joined(separator: " ")
+        let left = UnixTime(seconds: certificate.expires) - now
+        let figure = Figures.duration(left > .zero ? left : .zero - left)
+        let words =
+            left > .zero
+            ? Text("\(names), valid for \(figure)", zh: "\(names)，有效期还剩 \(figure)")
+            : Text("\(names), expired \(figure) ago", zh: "\(names)，已过期 \(figure)")
+        return [ServerScreen.fact(Text("certificate", zh: "证书"), words, style)]
+            + certificate.remarks.map { remark in
+                "      " + style.spell("! " + Foreign.clean(Text(remark.en, zh: remark.zh).in(style.language)))
+            }
     }
 
     private static func rows(
@@ -86,6 +110,14 @@ struct ServerStatusCommand: AsyncParsableCommand {
                 "      " + style.spell(tunnel.addresses.map { Foreign.clean($0) }.joined(separator: " ") + target)
             )
             rows.append("        " + style.spell(figures.in(style.language) + "  " + bytes))
+            if let count = tunnel.datagramsIn {
+                let words = DatagramFigures.words(
+                    datagramsIn: UInt64(max(0, count)),
+                    datagramsOut: UInt64(max(0, tunnel.datagramsOut ?? 0)),
+                    drops: UInt64(max(0, tunnel.droppedDatagrams ?? 0))
+                )
+                rows.append("        " + style.spell("UDP " + words.in(style.language)))
+            }
             if !tunnel.lastError.isEmpty {
                 rows.append("        " + style.spell("! " + Foreign.clean(tunnel.lastError)))
             }

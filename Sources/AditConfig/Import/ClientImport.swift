@@ -91,6 +91,14 @@ enum ClientImport {
             names(proxy, what, &file, &notes)
             if proxy.type == .http { http(proxy, what, &file, &notes) }
         }
+        if let limit = proxy.bandwidthLimit { file.set("bandwidth", limit.description) }
+        if let version = proxy.proxyProtocolVersion {
+            if proxy.type == .http {
+                notes.append(what + "transport.proxyProtocolVersion: the app gets X-Forwarded-For")
+            } else {
+                file.set("proxyProtocol", version.rawValue)
+            }
+        }
         if proxy.useEncryption { notes.append(what + "transport.useEncryption: a session of Adit is always encrypted") }
         if proxy.useCompression { notes.append(what + "transport.useCompression: Adit does not compress") }
         return true

@@ -9,7 +9,7 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     package struct Tunnel: Codable, Sendable, Equatable {
         /// The name on the wire, without an frp user's prefix.
         package var name: String
-        /// `tcp` or `http`.
+        /// `tcp`, `udp`, `game`, `http` or `https`.
         package var kind: String
         /// What the device forwards to, when it said so.
         package var target: String
@@ -29,6 +29,12 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var bytesIn: Int64
         /// Bytes from the device to visitors.
         package var bytesOut: Int64
+        /// Datagrams from visitors; absent for tunnels without any.
+        package var datagramsIn: Int64?
+        /// Datagrams to visitors; absent for tunnels without any.
+        package var datagramsOut: Int64?
+        /// Datagrams that were thrown away because the way on was full; absent for tunnels without any.
+        package var droppedDatagrams: Int64?
         /// The last thing that went wrong; empty when nothing did.
         package var lastError: String
     }
@@ -51,6 +57,26 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var tunnels: [Tunnel]
     }
 
+    /// One certificate with which the server ends visitors' TLS connections.
+    package struct Certificate: Codable, Sendable, Equatable {
+        /// What the owner should know, in both languages.
+        package struct Remark: Codable, Sendable, Equatable {
+            /// In English.
+            package var en: String
+            /// In simplified Chinese.
+            package var zh: String
+        }
+
+        /// The hosts and addresses that it is for.
+        package var names: [String]
+        /// Until when it is valid.
+        package var expires: Int64
+        /// The file of the chain.
+        package var file: String
+        /// What is wrong or will be soon; empty when nothing is.
+        package var remarks: [Remark]
+    }
+
     /// The version of Adit.
     package var version: String
     /// The process.
@@ -65,6 +91,10 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     package var sessionPort: UInt16
     /// The port of names; absent when names are not served.
     package var httpPort: UInt16?
+    /// The port of names with TLS; absent when they are not served.
+    package var httpsPort: UInt16?
+    /// The certificates; absent when there are none.
+    package var certificates: [Certificate]?
     /// The ports given out, such as `20000-20999`.
     package var publicPorts: String
     /// The fingerprint of the server's key.

@@ -21,15 +21,22 @@ extension ServerPolicy {
         let host = setup.publicHost
         if tunnel.hosts.isEmpty {
             return switch tunnel.terms.kind {
-            case .tcp: [PublicAddress.endpoint(host: host, port: tunnel.port)]
+            case .tcp, .udp, .game: [PublicAddress.endpoint(host: host, port: tunnel.port)]
             case .http: [PublicAddress.web(host: host, port: tunnel.port)]
+            case .https: []
             }
         }
-        return tunnel.hosts.map { PublicAddress.web(host: $0.host.text, port: httpPort) }
+        if tunnel.terms.kind == .https {
+            return tunnel.hosts.map { PublicAddress.secureWeb(host: $0.host.text, port: httpsPort) }
+        }
+        let secure = tunnel.hosts.filter { httpsPort != 0 && certificates.certificate(for: $0.host) != nil }
+        return secure.map { PublicAddress.secureWeb(host: $0.host.text, port: httpsPort) }
+            + tunnel.hosts.map { PublicAddress.web(host: $0.host.text, port: httpPort) }
     }
 
     func response(for tunnel: OpenTunnel, _ setup: ServerSetup) -> FRPNewProxyResponse {
-        let names = tunnel.hosts.map { PublicAddress.frpName(host: $0.host.text, port: httpPort) }
+        let port = tunnel.terms.kind == .https ? httpsPort : httpPort
+        let names = tunnel.hosts.map { PublicAddress.frpName(host: $0.host.text, port: port) }
         let remote = names.isEmpty ? ":\(tunnel.port)" : names.joined(separator: ",")
         guard tunnel.session.isAdit else {
             return FRPNewProxyResponse(proxyName: tunnel.proxyName, remoteAddress: remote)
@@ -72,9 +79,9 @@ extension ServerPolicy {
     /// A conflict of the registry with the facts that a person wants: who has it, and what is free.
     func explain(_ conflict: TunnelConflict, _ session: ServerSession) -> any Error {
         switch conflict {
-        case .portTaken(_, let port, _):
-            let holder = table.lease(ofPort: port)?.deviceName
-            return Refusal.portTaken(port, by: holder, nearest: table.portsNear(port, for: session))
+        case .portTaken(let kind, let port, _):
+            let holder = table.lease(of: PublicPort(kind, port))?.deviceName
+            return Refusal.portTaken(port, by: holder, nearest: table.portsNear(port, [kind], for: session))
         case .hostTaken(let route, _):
             guard session.isAdit else { return conflict }
             let name = TunnelTable.leaseName(of: route.host, domain: setup.domain)

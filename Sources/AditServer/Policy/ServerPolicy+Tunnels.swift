@@ -30,8 +30,8 @@ extension ServerPolicy {
             let terms = try TunnelTerms(request)
             opened =
                 switch terms.kind {
-                case .tcp: openPort(request, terms, session, setup)
-                case .http: try openHTTP(request, terms, session, setup)
+                case .tcp, .udp, .game: openPort(request, terms, session, setup)
+                case .http, .https: try openNames(request, terms, session, setup)
                 }
         } catch {
             opened = loop.makeFailedFuture(error)
@@ -61,7 +61,7 @@ extension ServerPolicy {
 
     // MARK: Names
 
-    private func openHTTP(
+    private func openNames(
         _ request: FRPNewProxy,
         _ terms: TunnelTerms,
         _ session: ServerSession,
@@ -69,7 +69,9 @@ extension ServerPolicy {
     ) throws -> EventLoopFuture<OpenTunnel> {
         let role = session.isAdit ? ServerSetup.Role.adit : setup.role
         let choice = try HostChoice(request, domain: setup.domain, role: role, reserved: setup.reservedNames)
-        guard httpPort != 0 || (session.isAdit && choice.hosts.isEmpty) else {
+        if terms.kind == .https {
+            try checkTLSNames(choice, session, setup)
+        } else if httpPort == 0, !session.isAdit || !choice.hosts.isEmpty {
             throw AditError(
                 .kindUnavailable,
                 Text("type [http] not supported when vhost http port is not set", zh: "未设置 HTTP 端口，不支持 http 类型"),
@@ -89,7 +91,7 @@ extension ServerPolicy {
                     )
                 )
             }
-            if setup.domain == nil || httpPort == 0 {
+            if terms.kind == .http, setup.domain == nil || httpPort == 0 {
                 if let port = terms.port, NotablePorts.blockedByBrowsers.contains(port) {
                     throw Refusal.browserBlocked(port)
                 }
@@ -118,6 +120,29 @@ extension ServerPolicy {
                     throw error
                 }
         }
+    }
+
+    /// A tls tunnel lives by its name: there is no port of its own to fall back to.
+    private func checkTLSNames(_ choice: HostChoice, _ session: ServerSession, _ setup: ServerSetup) throws {
+        guard httpsPort != 0 else {
+            throw AditError(
+                .kindUnavailable,
+                Text("type [https] not supported when vhost https port is not set", zh: "未设置 HTTPS 端口，不支持 https 类型"),
+                fix: Text(
+                    "set  httpsPort  (frps: vhostHTTPSPort)  on the server",
+                    zh: "请在服务器上设置 httpsPort（frps：vhostHTTPSPort）"
+                )
+            )
+        }
+        guard choice.hosts.isEmpty, session.isAdit, setup.domain == nil else { return }
+        throw AditError(
+            .nameInvalid,
+            Text("a tls tunnel is found by its name, and this server has no domain", zh: "tls 隧道按名字访问，而此服务器没有域名"),
+            fix: Text(
+                "name a domain of your own:  --domain NAME   or use a port:  adit tcp PORT",
+                zh: "请指定自己的域名：--domain 域名   或使用端口：adit tcp 端口"
+            )
+        )
     }
 
     private func stickyNames(
@@ -194,7 +219,7 @@ extension ServerPolicy {
             guard setup.allowedPorts?.contains(port) ?? true else {
                 return loop.makeFailedFuture(Refusal.portOutside(port, setup.allowedPorts ?? setup.publicPorts))
             }
-            if terms.kind == .tcp, NotablePorts.blockedByBrowsers.contains(port) {
+            if terms.kind == .tcp || terms.kind == .game, NotablePorts.blockedByBrowsers.contains(port) {
                 log.warning("\(Refusal.browserBlocked(port).what.english); other programs can use it")
             }
             return claimAndBind(port, request, terms, session)
@@ -202,7 +227,8 @@ extension ServerPolicy {
         guard case .device(let key, _) = session.identity else {
             return tryPorts(sticky: [], busy: [], request, terms, session, setup)
         }
-        return store.stickyPorts(device: key.hexadecimal, target: terms.target, on: loop).flatMap { sticky in
+        let kinds = terms.kind.portKinds
+        return store.stickyPorts(device: key.hexadecimal, target: terms.target, kinds: kinds, on: loop).flatMap { sticky in
             self.tryPorts(sticky: sticky, busy: [], request, terms, session, setup)
         }
     }
@@ -217,6 +243,7 @@ extension ServerPolicy {
     ) -> EventLoopFuture<OpenTunnel> {
         let loop = session.eventLoop
         let port = table.choosePort(
+            terms.kind.portKinds,
             sticky: sticky,
             request: request,
             session: session,
@@ -273,21 +300,25 @@ extension ServerPolicy {
         let now = unixClock.now()
         let kept = store.keepPort(
             tunnel.port,
+            kinds: tunnel.terms.kind.portKinds,
             device: key.hexadecimal,
             target: tunnel.terms.target,
             at: now,
             on: loop
         )
         return kept.map {
-            self.table.keep(
-                PortLease(
-                    port: tunnel.port,
-                    device: key.hexadecimal,
-                    deviceName: deviceName,
-                    target: tunnel.terms.target,
-                    lastUsed: now
+            for port in tunnel.ports {
+                self.table.keep(
+                    PortLease(
+                        kind: port.kind,
+                        port: port.number,
+                        device: key.hexadecimal,
+                        deviceName: deviceName,
+                        target: tunnel.terms.target,
+                        lastUsed: now
+                    )
                 )
-            )
+            }
         }
     }
 

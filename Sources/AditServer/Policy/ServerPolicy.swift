@@ -16,11 +16,13 @@ package final class ServerPolicy: ServerSessionPolicy {
         var setup: ServerSetup
         var isStopping = false
         var httpPort: UInt16 = 0
+        var httpsPort: UInt16 = 0
     }
 
     let store: Store
     let table: TunnelTable
     let listeners: TunnelListeners
+    let certificates: CertificateStore
     let unixClock: UnixClock
     let clock: Clock
     let log: Logger
@@ -31,6 +33,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         store: Store,
         table: TunnelTable,
         listeners: TunnelListeners,
+        certificates: CertificateStore,
         unixClock: UnixClock,
         clock: Clock,
         log: Logger
@@ -38,6 +41,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         self.store = store
         self.table = table
         self.listeners = listeners
+        self.certificates = certificates
         self.unixClock = unixClock
         self.clock = clock
         self.log = log
@@ -49,6 +53,9 @@ package final class ServerPolicy: ServerSessionPolicy {
 
     /// The port on which names are served; 0 when they are not.
     var httpPort: UInt16 { changeable.withLockedValue { $0.httpPort } }
+
+    /// The port on which names are served with TLS; 0 when they are not.
+    var httpsPort: UInt16 { changeable.withLockedValue { $0.httpsPort } }
 
     package func sessionOpened(_ session: ServerSession) {
         table.insert(session)
@@ -121,7 +128,7 @@ package final class ServerPolicy: ServerSessionPolicy {
 
     func noteUse(of tunnels: [OpenTunnel], on loop: any EventLoop) {
         let names = tunnels.flatMap { $0.hosts.map(\.leaseName) }
-        let ports = tunnels.map(\.port).filter { $0 != 0 }
+        let ports = tunnels.flatMap(\.ports)
         guard !names.isEmpty || !ports.isEmpty else { return }
         reportFailure(of: store.noteUsed(names: names, ports: ports, at: unixClock.now(), on: loop))
     }

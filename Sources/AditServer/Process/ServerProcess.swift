@@ -133,6 +133,7 @@ package struct ServerProcess: Sendable {
     private func reload(_ server: AditServer) throws -> ControlReply {
         do {
             let wanted = try readAgain()
+            try server.certificates.replace(wanted.certificates)
             let outcome = server.reload(wanted)
             output.level = Logger.Level(wanted.logLevel)
             log.notice(

@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-import AditCore
-import AditTunnel
+package import AditCore
+package import AditTunnel
 import NIOConcurrencyHelpers
 
 /// Bounds what strangers cost: connections that have not logged in, and logins that fail.
-final class AcceptGate: Sendable {
+package final class AcceptGate: Sendable {
     private struct State {
         var total = 0
         var byAddress: [IPAddress: Int] = [:]
@@ -17,7 +17,8 @@ final class AcceptGate: Sendable {
     private let maximumPerAddress: Int
     private let state: NIOLockedValueBox<State>
 
-    init(maximumTotal: Int, maximumPerAddress: Int, limiter: AttemptLimiter) {
+    /// Makes a gate for so many connections together and from one address.
+    package init(maximumTotal: Int, maximumPerAddress: Int, limiter: AttemptLimiter = AttemptLimiter()) {
         state = NIOLockedValueBox(State(limiter: limiter))
         self.maximumTotal = maximumTotal
         self.maximumPerAddress = maximumPerAddress
@@ -27,7 +28,7 @@ final class AcceptGate: Sendable {
     var count: Int { state.withLockedValue { $0.total } }
 
     /// Counts a new connection in; false when it has to be closed.
-    func enter(_ address: IPAddress?) -> Bool {
+    package func enter(_ address: IPAddress?) -> Bool {
         state.withLockedValue { state in
             guard state.total < maximumTotal else { return false }
             if let address {
@@ -40,7 +41,7 @@ final class AcceptGate: Sendable {
     }
 
     /// Counts a connection out, because it logged in or is gone.
-    func leave(_ address: IPAddress?) {
+    package func leave(_ address: IPAddress?) {
         state.withLockedValue { state in
             state.total -= 1
             guard let address, let count = state.byAddress[address] else { return }

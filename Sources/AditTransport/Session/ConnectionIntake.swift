@@ -47,15 +47,12 @@ final class ConnectionIntake {
         let pipeline = connection.channel.pipeline.syncOperations
         switch found {
         case .tls, .markedTLS:
-            guard isOutermost, let tls = shared.tls else { return false }
-            let (tlsHandler, fingerprint) = tls.makeHandler()
-            connection.isTLS = true
-            connection.fingerprint = fingerprint
-            try pipeline.addHandlers(
-                [tlsHandler, TLSCloseHandler(), sniffer(isOutermost: false)],
-                position: .after(handler)
-            )
-            return true
+            guard isOutermost else { return false }
+            if found == .tls, let visitors = shared.tlsVisitors {
+                try pipeline.addHandler(chooser(visitors), position: .after(handler))
+                return true
+            }
+            return try beginTLS(behind: handler)
         case .http:
             guard isOutermost, let initializer = shared.httpInitializer else { return false }
             // A visitor of a name is not a stranger to the session port; HTTP has limits of its own.
@@ -77,6 +74,36 @@ final class ConnectionIntake {
             return true
         case .undecided, .unknown:
             return false
+        }
+    }
+
+    /// Ends a session's TLS; false when there is no certificate for that.
+    private func beginTLS(behind handler: any ChannelHandler) throws -> Bool {
+        guard let tls = shared.tls else { return false }
+        let (tlsHandler, fingerprint) = tls.makeHandler()
+        connection.isTLS = true
+        connection.fingerprint = fingerprint
+        try connection.channel.pipeline.syncOperations.addHandlers(
+            [tlsHandler, TLSCloseHandler(), sniffer(isOutermost: false)],
+            position: .after(handler)
+        )
+        return true
+    }
+
+    /// Tells visitors from sessions by the ClientHello.
+    private func chooser(_ visitors: TLSVisitors) -> ClientHelloHandler {
+        ClientHelloHandler(patience: patience) { [self] found, handler in
+            if case .success(let hello) = found, visitors.claims(hello) {
+                // A visitor is not a stranger to the session port; those who serve it count their own.
+                connection.authenticated()
+                return visitors.serve(hello, connection.channel, handler)
+            }
+            do {
+                return try beginTLS(behind: handler) ? .serve : .drop
+            } catch {
+                shared.logger.warning("a connection could not be prepared", metadata: ["error": "\(error)"])
+                return .drop
+            }
         }
     }
 
@@ -104,7 +131,19 @@ final class ConnectionIntake {
                 return
             }
         }
+        guard firstFrames.hasRoom else {
+            wasteStream()
+            throw YamuxStreamError.tooManyStreams
+        }
         try stream.pipeline.syncOperations.addHandler(opening(on: stream))
+    }
+
+    /// Ends a connection whose streams come to nothing one after the other: each costs much more here than there.
+    private func wasteStream() {
+        wastedStreams += 1
+        guard wastedStreams == Self.maximumWastedStreams else { return }
+        connection.lostReason = .protocolBroken("too many streams came to nothing")
+        connection.channel.close(promise: nil)
     }
 
     private func opening(on channel: any Channel) -> FirstFrameHandler {
@@ -112,6 +151,7 @@ final class ConnectionIntake {
             framing: .either,
             wait: firstFrames,
             onFrame: { [self] frame, version, handler in
+                wastedStreams = max(0, wastedStreams - 1)
                 do {
                     try begin(frame, version, handler, on: channel)
                 } catch {
@@ -119,6 +159,7 @@ final class ConnectionIntake {
                 }
             },
             onEnd: { [self] reason in
+                wasteStream()
                 if case .protocolBroken(let detail) = reason { log(detail) }
             }
         )
@@ -131,27 +172,17 @@ final class ConnectionIntake {
         on channel: any Channel
     ) throws {
         let pipeline = channel.pipeline.syncOperations
-        guard firstFrames.hasRoom else {
-            wasteStream()
-            throw YamuxStreamError.tooManyStreams
-        }
         switch frame {
         case .clientHello, .message(.login):
+            // One login for each connection, so that the bounds on connections bound the guesses too.
+            guard !connection.hasLogin else { return refuse(channel, "a second login on one connection") }
+            connection.hasLogin = true
             let control = ServerControlHandler(
-    /// Ends a connection whose streams come to nothing one after the other: each costs much more here than there.
-    private func wasteStream() {
-        wastedStreams += 1
-        guard wastedStreams == Self.maximumWastedStreams else { return }
-        connection.lostReason = .protocolBroken("too many streams came to nothing")
-        connection.channel.close(promise: nil)
-    }
-
                 connection: connection,
                 shared: shared,
                 version: version,
                 at: Instant(channel.eventLoop.now)
             )
-                wastedStreams = max(0, wastedStreams - 1)
             try pipeline.addHandler(control, position: .after(opening))
             control.begin(frame)
             opening.release()
@@ -159,7 +190,6 @@ final class ConnectionIntake {
             guard let session = shared.directory.find(message.runID) else {
                 shared.gate.recordFailure(connection.remoteAddress?.address, at: Instant(channel.eventLoop.now))
                 return refuse(channel, "a work connection for an unknown run id")
-                wasteStream()
             }
             connection.authenticated()
             try pipeline.addHandler(EarlyDataHandler(), position: .after(opening))
@@ -174,9 +204,6 @@ final class ConnectionIntake {
             channel.writeAndFlush(bytes).whenComplete { _ in channel.close(promise: nil) }
         default:
             refuse(channel, "a first message that does not belong here")
-            // One login for each connection, so that the bounds on connections bound the guesses too.
-            guard !connection.hasLogin else { return refuse(channel, "a second login on one connection") }
-            connection.hasLogin = true
         }
     }
 
@@ -186,10 +213,10 @@ final class ConnectionIntake {
     }
 
     private func log(_ detail: String) {
+        logLines += 1
+        guard logLines <= Self.maximumLogLines else { return }
         var details: Logger.Metadata = ["reason": "\(detail)"]
         if let address = connection.remoteAddress { details["address"] = "\(address)" }
         shared.logger.info("connection refused", metadata: details)
     }
 }
-        logLines += 1
-        guard logLines <= Self.maximumLogLines else { return }

@@ -46,6 +46,7 @@ package final class SessionAcceptor: Sendable {
         let policy: any ServerSessionPolicy
         let tls: ServerTLS?
         let httpInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)?
+        let tlsVisitors: TLSVisitors?
         let directory: SessionDirectory
         let gate: AcceptGate
         let random: RandomBytes
@@ -56,9 +57,11 @@ package final class SessionAcceptor: Sendable {
             policy: any ServerSessionPolicy,
             tls: ServerTLS?,
             httpInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)?,
+            tlsVisitors: TLSVisitors?,
             random: RandomBytes,
             logger: Logger
         ) {
+            self.tlsVisitors = tlsVisitors
             self.configuration = configuration
             self.policy = policy
             self.tls = tls
@@ -84,11 +87,13 @@ package final class SessionAcceptor: Sendable {
     /// - Parameters:
     ///   - tls: the server's certificate; nil turns TLS away.
     ///   - httpInitializer: prepares a connection that begins with a request of HTTP; nil turns it away.
+    ///   - tlsVisitors: serves visitors' TLS connections; nil takes every TLS connection for a session's.
     package init(
         configuration: Configuration = Configuration(),
         policy: any ServerSessionPolicy,
         tls: ServerTLS?,
         httpInitializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? = nil,
+        tlsVisitors: TLSVisitors? = nil,
         random: RandomBytes = .system,
         logger: Logger
     ) {
@@ -97,6 +102,7 @@ package final class SessionAcceptor: Sendable {
             policy: policy,
             tls: tls,
             httpInitializer: httpInitializer,
+            tlsVisitors: tlsVisitors,
             random: random,
             logger: logger
         )

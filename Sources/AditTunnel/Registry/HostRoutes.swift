@@ -78,6 +78,19 @@ package struct HostRoutes: Sendable {
         hosts[host.text]?.map(\.tunnel) ?? []
     }
 
+    /// The host or pattern under which a host has routes, whatever their locations and users; nil when it has none.
+    package func pattern(for host: HostName) -> String? {
+        guard !host.text.utf8.contains(UInt8(ascii: "*")) else { return nil }
+        if hosts[host.text] != nil { return host.text }
+        var labels = host.labels[...]
+        while labels.count >= 3 {
+            labels = labels.dropFirst()
+            let pattern = "*." + labels.joined(separator: ".")
+            if hosts[pattern] != nil { return pattern }
+        }
+        return hosts["*"] == nil ? nil : "*"
+    }
+
     /// The tunnel for a request; nil when no route matches.
     ///
     /// - Parameters:

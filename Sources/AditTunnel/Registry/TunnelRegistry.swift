@@ -48,6 +48,8 @@ package struct TunnelRegistry: Sendable {
 
     /// The routes of every HTTP tunnel that is open.
     package private(set) var routes = HostRoutes()
+    /// The routes of every TLS tunnel that is open: hosts without locations and users.
+    package private(set) var tlsRoutes = HostRoutes()
 
     /// Makes an empty registry.
     package init(maximumTunnelsPerOwner: Int = 256) {
@@ -129,7 +131,8 @@ package struct TunnelRegistry: Sendable {
 
     /// Whether `owner` could have the whole host: nobody else holds or reserves it, and no tunnel is open on it.
     package func isFree(_ host: HostName, for owner: TunnelOwner) -> Bool {
-        routes.tunnels(on: host).isEmpty && (hostReservations[host.text].map { $0 == owner } ?? true)
+        routes.tunnels(on: host).isEmpty && tlsRoutes.tunnels(on: host).isEmpty
+            && (hostReservations[host.text].map { $0 == owner } ?? true)
     }
 
     private func obstacles(
@@ -150,22 +153,41 @@ package struct TunnelRegistry: Sendable {
             }
             return [holder]
         case .route(let route):
-            if let reserved = hostReservations[route.host.text], reserved != owner {
+            return try obstacles(to: route, in: routes, beside: tlsRoutes, owner, freeHosts)
+        case .tls(let host):
+            return try obstacles(to: HostRoute(host: host), in: tlsRoutes, beside: routes, owner, freeHosts)
+        }
+    }
+
+    /// What stands in the way of a route in its own table; the host's owner counts in the other table as well.
+    private func obstacles(
+        to route: HostRoute,
+        in table: HostRoutes,
+        beside other: HostRoutes,
+        _ owner: TunnelOwner,
+        _ freeHosts: (HostName) -> [String]
+    ) throws(TunnelConflict) -> [TunnelID] {
+        if let reserved = hostReservations[route.host.text], reserved != owner {
+            throw .hostTaken(route, alternatives: freeHosts(route.host))
+        }
+        for holder in other.tunnels(on: route.host) {
+            guard let neighbour = claims[holder]?.owner, neighbour != owner else { continue }
+            if owner.isDevice || neighbour.isDevice {
                 throw .hostTaken(route, alternatives: freeHosts(route.host))
             }
-            var makeWay: [TunnelID] = []
-            for holder in routes.tunnels(on: route.host) {
-                guard let other = claims[holder]?.owner else { continue }
-                let isSameRoute = routes[route] == holder
-                if other != owner, owner.isDevice || other.isDevice || isSameRoute {
-                    throw .hostTaken(route, alternatives: freeHosts(route.host))
-                }
-                guard isSameRoute else { continue }
-                guard owner.isDevice else { throw .hostTaken(route, alternatives: []) }
-                makeWay.append(holder)
-            }
-            return makeWay
         }
+        var makeWay: [TunnelID] = []
+        for holder in table.tunnels(on: route.host) {
+            guard let neighbour = claims[holder]?.owner else { continue }
+            let isSameRoute = table[route] == holder
+            if neighbour != owner, owner.isDevice || neighbour.isDevice || isSameRoute {
+                throw .hostTaken(route, alternatives: freeHosts(route.host))
+            }
+            guard isSameRoute else { continue }
+            guard owner.isDevice else { throw .hostTaken(route, alternatives: []) }
+            makeWay.append(holder)
+        }
+        return makeWay
     }
 
     private mutating func insert(_ claim: TunnelClaim) -> TunnelID {
@@ -178,6 +200,7 @@ package struct TunnelRegistry: Sendable {
             switch resource {
             case .port(let kind, let port): byPort[PortKey(kind: kind, port: port)] = id
             case .route(let route): _ = routes.insert(route, id)
+            case .tls(let host): _ = tlsRoutes.insert(HostRoute(host: host), id)
             }
         }
         claims[id] = kept
@@ -194,6 +217,7 @@ package struct TunnelRegistry: Sendable {
             switch resource {
             case .port(let kind, let port): byPort[PortKey(kind: kind, port: port)] = nil
             case .route(let route): routes.remove(route)
+            case .tls(let host): tlsRoutes.remove(HostRoute(host: host))
             }
         }
         if bySession[claim.session]?.remove(id) != nil, bySession[claim.session]?.isEmpty == true {

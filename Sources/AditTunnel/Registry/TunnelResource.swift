@@ -13,6 +13,8 @@ package enum TunnelResource: Hashable, Sendable {
     case port(PortKind, UInt16)
     /// A route of HTTP by host name.
     case route(HostRoute)
+    /// A host or pattern of TLS by server name, whose connections are passed on untouched.
+    case tls(HostName)
 }
 
 /// One tunnel as the registry holds it.

@@ -84,6 +84,26 @@ extension ExplainPage {
         )
     )
 
+    static let certificateUnusable = ExplainPage(
+        title: Text("a certificate or its key cannot be used", zh: "证书或其密钥无法使用"),
+        meaning: Text(
+            "The server ends https itself with a certificate from files, and one of these files is not usable.",
+            zh: "服务器用文件中的证书提供 https，其中某个文件无法使用。"
+        ),
+        causes: Text(
+            "A file is missing or not readable for the server, it is not PEM, or the key belongs to another certificate.",
+            zh: "文件不存在或服务器无权读取，不是 PEM 格式，或密钥与证书不匹配。"
+        ),
+        check: Text(
+            "openssl x509 -in fullchain.pem -noout -subject -enddate -ext subjectAltName",
+            zh: "openssl x509 -in fullchain.pem -noout -subject -enddate -ext subjectAltName"
+        ),
+        fix: Text(
+            "Give the whole chain, the server's own certificate first, and its unencrypted key:  --certificate fullchain.pem --key key.pem",
+            zh: "请提供完整证书链（服务器证书在最前）及未加密的密钥：--certificate fullchain.pem --key key.pem"
+        )
+    )
+
     static let protocolBroken = ExplainPage(
         title: Text("the other side broke the protocol", zh: "对方违反了协议"),
         meaning: Text(

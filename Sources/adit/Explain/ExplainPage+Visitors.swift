@@ -42,4 +42,41 @@ extension ExplainPage {
         check: Text("curl -u USER:PASSWORD ADDRESS", zh: "curl -u 用户:密码 地址"),
         fix: Text("Ask the person who shares it for the password.", zh: "请向共享者询问密码。")
     )
+
+    static let misdirected = ExplainPage(
+        title: Text("the request names another host than its connection", zh: "请求的主机名与连接不一致"),
+        meaning: Text(
+            "A TLS connection was made for one name and then asked for another one. Each name needs its own connection.",
+            zh: "TLS 连接是为某个名称建立的，请求中却是另一个名称。每个名称需要各自的连接。"
+        ),
+        causes: Text(
+            "A program sets the Host header by hand, or a proxy on the way reuses connections for other names.",
+            zh: "程序手动设置了 Host 头，或途中的代理为其他名称复用了连接。"
+        ),
+        check: Text(
+            "curl -v https://NAME/    shows the name of the certificate and the Host header",
+            zh: "curl -v https://名称/    会显示证书名称和 Host 头"
+        ),
+        fix: Text(
+            "Ask for the same name in the address (TLS server name) and in Host. Browsers do so by themselves.",
+            zh: "让地址（TLS 服务器名）与 Host 使用同一个名称。浏览器会自动如此。"
+        )
+    )
+
+    static let movedToTLS = ExplainPage(
+        title: Text("the name is open at https", zh: "该名称请使用 https 访问"),
+        meaning: Text(
+            "The server has a certificate for this name and sends visitors of http to https (status 307).",
+            zh: "服务器有该名称的证书，会把 http 访客转到 https（状态码 307）。"
+        ),
+        causes: Text(
+            "The address was opened with http://. Browsers follow by themselves; some programs have to be told to.",
+            zh: "使用了 http:// 地址。浏览器会自动跳转，部分程序需要显式开启。"
+        ),
+        check: Text("curl -I http://NAME/    shows the new address", zh: "curl -I http://名称/    会显示新地址"),
+        fix: Text(
+            "Use the https address. The server's owner can switch this off:  redirectToHTTPS = false",
+            zh: "请使用 https 地址。服务器所有者可关闭跳转：redirectToHTTPS = false"
+        )
+    )
 }

@@ -71,6 +71,8 @@ extension ErrorCode {
         case .nameUnknown: .nameUnknown
         case .visitorRefused: .visitorRefused
         case .signInNeeded: .signInNeeded
+        case .misdirected: .misdirected
+        case .movedToTLS: .movedToTLS
         case .nameInvalid: .nameInvalid
         case .nameTaken: .nameTaken
         case .nameReserved: .nameReserved
@@ -88,6 +90,7 @@ extension ErrorCode {
         case .state: .state
         case .cannotListen: .cannotListen
         case .serverProcess: .serverProcess
+        case .certificateUnusable: .certificateUnusable
         case .protocolBroken: .protocolBroken
         }
     }

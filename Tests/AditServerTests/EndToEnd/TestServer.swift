@@ -22,7 +22,8 @@ final class TestServer: Sendable {
     static func start(
         store: Store? = nil,
         identity: ServerIdentity? = nil,
-        _ change: (inout ServerSetup) -> Void = { _ in }
+        _ change: (inout ServerSetup) -> Void = { _ in },
+        parts changeParts: (inout AditServer.Parts) -> Void = { _ in }
     ) async throws -> TestServer {
         var setup = ServerSetup()
         setup.listen = .v4(0x7F00_0001)
@@ -43,6 +44,7 @@ final class TestServer: Sendable {
             version: "0.0.0-test"
         )
         parts.unixClock = UnixClock { UnixTime(seconds: time.withLockedValue { $0 }) }
+        changeParts(&parts)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let server = try await AditServer.start(setup, parts: parts, group: group).get()
         return TestServer(server, memory, time, group)
