@@ -79,7 +79,7 @@ let package = Package(
             name: "adit",
             dependencies: [
                 "AditCore", "AditConfig", "AditCrypto", "AditTransport", "AditServer", "AditClient",
-                nioCore, nioPosix, logging, arguments,
+                nioCore, nioLocks, nioPosix, logging, arguments,
             ]
         ),
         // C: what Swift's Glibc module does not offer, and BoringSSL's calls behind one door.
@@ -117,7 +117,9 @@ let package = Package(
         ),
         .testTarget(
             name: "AditCommandTests",
-            dependencies: ["AditCore", "AditConfig", "AditClient", "AditServer", "adit", arguments]
+            dependencies: [
+                "AditCore", "AditConfig", "AditClient", "AditServer", "adit", nioCore, nioEmbedded, nioLocks, arguments,
+            ]
         ),
         .testTarget(
             name: "AditEndToEndTests",

@@ -61,21 +61,53 @@ package struct TargetDialer: Sendable {
         isSecure: Bool,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<any Channel> {
-        addresses(of: target, on: loop).flatMap { addresses in
-            var permitted: [SocketAddress] = []
-            var refusal: AditError?
-            for address in addresses {
-                guard let plain = address.ipAddress.flatMap({ IPAddress($0.prefix { $0 != "%" }) }) else { continue }
-                let isAllowed = allowed.contains(target.host)
-                if let error = TargetRules.refusal(of: plain, target: target, isAllowed: isAllowed) {
-                    refusal = error
-                } else {
-                    permitted.append(address)
-                }
+        guard let literal = Self.literalAddresses(of: target) else {
+            return permittedAddresses(of: target, allowed: allowed, on: loop).flatMap { addresses in
+                attempt(addresses[...], target, isSecure, on: loop, last: .unresolved(target.host), initializer)
             }
-            if let refusal, permitted.isEmpty { return loop.makeFailedFuture(TargetFailure.forbidden(refusal)) }
-            return attempt(permitted[...], target, isSecure, on: loop, last: .unresolved(target.host), initializer)
         }
+        do throws(TargetFailure) {
+            let addresses = try Self.permitted(literal, of: target, allowed: allowed)
+            return attempt(addresses[...], target, isSecure, on: loop, last: .unresolved(target.host), initializer)
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+    }
+
+    /// The addresses of the target to which a tunnel may lead; fails with a `TargetFailure`.
+    func permittedAddresses(
+        of target: TunnelTarget,
+        allowed: Set<String>,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<[SocketAddress]> {
+        let found: EventLoopFuture<[SocketAddress]>
+        if let literal = Self.literalAddresses(of: target) {
+            found = loop.makeSucceededFuture(literal)
+        } else {
+            found = NameLookup.addresses(of: target.host, port: target.port, on: loop).flatMapErrorThrowing { error in
+                throw TargetFailure.unresolved(String(describing: error))
+            }
+        }
+        return found.flatMapThrowing { try Self.permitted($0, of: target, allowed: allowed) }
+    }
+
+    private static func permitted(
+        _ addresses: [SocketAddress],
+        of target: TunnelTarget,
+        allowed: Set<String>
+    ) throws(TargetFailure) -> [SocketAddress] {
+        var permitted: [SocketAddress] = []
+        var refusal: AditError?
+        for address in addresses {
+            guard let plain = IPEndpoint(address)?.address else { continue }
+            if let error = TargetRules.refusal(of: plain, target: target, isAllowed: allowed.contains(target.host)) {
+                refusal = error
+            } else {
+                permitted.append(address)
+            }
+        }
+        if let refusal, permitted.isEmpty { throw .forbidden(refusal) }
+        return permitted
     }
 
     private func attempt(
@@ -105,10 +137,9 @@ package struct TargetDialer: Sendable {
         let context = target.isLoopback ? secureLoopback : secure
         return ClientBootstrap(group: loop)
             .connectTimeout(timeout)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
+                RelaySocket.prepare(channel)
+                try? channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 1)
                 guard isSecure else { return initializer(channel) }
                 return channel.eventLoop.makeCompletedFuture {
                     guard let context else { throw TargetFailure.tls("this system offers no TLS") }
@@ -121,19 +152,13 @@ package struct TargetDialer: Sendable {
             .map { $0 as any Channel }
     }
 
-    private func addresses(of target: TunnelTarget, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+    /// The addresses of a target that need no resolver; nil for a name.
+    private static func literalAddresses(of target: TunnelTarget) -> [SocketAddress]? {
         let port = Int(target.port)
         if target.host == "localhost" || target.host.hasSuffix(".localhost") {
-            return loop.makeCompletedFuture {
-                try ["127.0.0.1", "::1"].map { try SocketAddress(ipAddress: $0, port: port) }
-            }
+            return try? ["127.0.0.1", "::1"].map { try SocketAddress(ipAddress: $0, port: port) }
         }
-        if let address = try? SocketAddress(ipAddress: target.host, port: port) {
-            return loop.makeSucceededFuture([address])
-        }
-        return NameLookup.addresses(of: target.host, port: target.port, on: loop).flatMapErrorThrowing { error in
-            throw TargetFailure.unresolved(String(describing: error))
-        }
+        return (try? SocketAddress(ipAddress: target.host, port: port)).map { [$0] }
     }
 
     static func failure(_ error: any Error) -> TargetFailure {

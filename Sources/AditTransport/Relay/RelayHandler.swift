@@ -54,6 +54,8 @@ final class RelayHandler: ChannelDuplexHandler {
     private var isInputEnded = false
     private var isOutputEnding = false
     private var isOutputEnded = false
+    /// Whether the channel itself knows of everything that was written to it and not sent.
+    private var knowsItsWrites = false
     private var isOver = false
     private var byteCount: Int64 = 0
     private var error: (any Error)?
@@ -94,10 +96,14 @@ final class RelayHandler: ChannelDuplexHandler {
         guard let context, !isOver else { return }
         lastActivity = context.eventLoop.now
         scheduleIdleCheck()
-        try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
         let operations = context.pipeline.syncOperations
-        if let tls = try? operations.context(handlerType: NIOSSLHandler.self) {
-            try? operations.addHandler(OrderlyCloseHandler(), position: .before(tls.handler))
+        if !(context.channel is YamuxStreamChannel) {
+            try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+            if let tls = try? operations.context(handlerType: NIOSSLHandler.self) {
+                try? operations.addHandler(OrderlyCloseHandler(), position: .before(tls.handler))
+            } else {
+                knowsItsWrites = (try? operations.context(handlerType: BandwidthWriteHandler.self)) == nil
+            }
         }
         try? operations.handler(type: EarlyDataHandler.self).handOver()
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
@@ -158,11 +164,15 @@ final class RelayHandler: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .some(.inputClosed) = event as? ChannelEvent {
+        switch event as? ChannelEvent {
+        case .inputClosed:
             endInput(context)
-        } else {
-            context.fireUserInboundEventTriggered(event)
+            return
+        case .outputClosed where context.channel is YamuxStreamChannel:
+            isOutputEnded = true
+        default: break
         }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -279,6 +289,15 @@ extension RelayHandler: RelayOutlet {
     func putEnd() {
         guard let context, !isOver, !isOutputEnding else { return }
         isOutputEnding = true
+        if context.channel is YamuxStreamChannel {
+            // A stream sends its end of data behind everything else by itself, and says when it has.
+            context.close(mode: .output, promise: nil)
+            return
+        }
+        if knowsItsWrites, (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 {
+            endOutput()
+            return
+        }
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenSuccess { self.endOutput() }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)

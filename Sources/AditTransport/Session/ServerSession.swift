@@ -80,29 +80,8 @@ package final class ServerSession: Sendable {
             sourcePort: visitor?.port ?? 0,
             destinationPort: local?.port ?? 0
         )
+        if eventLoop.inEventLoop { return handler.value.openWorkConnection(start) }
         return eventLoop.flatSubmit { [handler] in handler.value.openWorkConnection(start) }
-    }
-
-    /// Makes a way to the device for the datagrams of all visitors of a proxy of type udp.
-    ///
-    /// The channel carries `Datagram` in both directions and holds an `EarlyDataHandler` until the caller is ready.
-    ///
-    /// - Throws: in the future, `AditError` with `versionsApart` when the device does not know datagram frames, with
-    ///   `deviceOffline` when it gives no work connection.
-    package func openDatagramConnection(proxyName: String) -> EventLoopFuture<any Channel> {
-        guard features.contains(.datagrams) else {
-            return eventLoop.makeFailedFuture(
-                AditError(
-                    .versionsApart,
-                    Text("The device does not carry datagrams", zh: "该设备不支持数据报"),
-                    fix: Text("use the same version of Adit on both sides", zh: "请在两端使用相同版本的 Adit")
-                )
-            )
-        }
-        return openWorkConnection(proxyName: proxyName, visitor: nil, local: nil).flatMapThrowing { channel in
-            try channel.pipeline.syncOperations.addHandler(DatagramFrameHandler())
-            return channel
-        }
     }
 
     /// Sends a message to the device; messages of Adit's own are not sent to a plain frp client.

@@ -73,20 +73,12 @@ package final class YamuxHandler: ChannelDuplexHandler {
         initializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? = nil
     ) -> EventLoopFuture<any Channel> {
         guard let eventLoop else { preconditionFailure("the handler is not in a pipeline") }
-        guard let context, !isEnded, context.channel.isActive else {
-            return eventLoop.makeFailedFuture(YamuxStreamError.connectionLost)
-        }
-        let id: UInt32
-        do {
-            id = try session.open(at: now())
+        let stream: YamuxStreamChannel
+        do throws(YamuxStreamError) {
+            stream = try makeStream()
         } catch {
-            return eventLoop.makeFailedFuture(
-                error == .tooManyStreams ? YamuxStreamError.tooManyStreams : YamuxStreamError.goingAway
-            )
+            return eventLoop.makeFailedFuture(error)
         }
-        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
-        streams[id] = stream
-        performOutputs()
         guard let initializer else {
             stream.activate()
             return eventLoop.makeSucceededFuture(stream)
@@ -99,6 +91,34 @@ package final class YamuxHandler: ChannelDuplexHandler {
             stream.close(promise: nil)
             throw error
         }
+    }
+
+    /// Opens a stream whose only handler is `first`; called on the event loop.
+    func openStream(_ first: any ChannelHandler) throws -> any Channel {
+        let stream = try makeStream()
+        do {
+            try stream.pipeline.syncOperations.addHandler(first)
+        } catch {
+            stream.close(promise: nil)
+            throw error
+        }
+        stream.activate()
+        guard stream.isActive else { throw YamuxStreamError.connectionLost }
+        return stream
+    }
+
+    private func makeStream() throws(YamuxStreamError) -> YamuxStreamChannel {
+        guard let context, !isEnded, context.channel.isActive else { throw .connectionLost }
+        let id: UInt32
+        do {
+            id = try session.open(at: now())
+        } catch {
+            throw error == .tooManyStreams ? .tooManyStreams : .goingAway
+        }
+        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
+        streams[id] = stream
+        performOutputs()
+        return stream
     }
 
     /// Says go-away, lets the open streams end, then closes the connection; called on the event loop.
@@ -115,6 +135,7 @@ package final class YamuxHandler: ChannelDuplexHandler {
             .writeBufferWaterMark,
             value: .init(low: Self.flushThreshold / 2, high: Self.flushThreshold)
         )
+        try? context.channel.syncOptions?.setOption(.recvAllocator, value: RelaySocket.receiveBuffers)
         Self.limitUnsentBytes(of: context.channel)
         if context.channel.isActive { scheduleTimer() }
     }

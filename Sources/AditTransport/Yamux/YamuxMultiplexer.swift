@@ -27,6 +27,13 @@ package struct YamuxMultiplexer: Sendable {
         return eventLoop.flatSubmit { [handler] in handler.value.openStream(initializer: initializer) }
     }
 
+    /// Opens a stream at once and without waiting for the peer; called on the event loop.
+    ///
+    /// - Throws: `YamuxStreamError` when the session takes no more streams.
+    func openStreamOnLoop(_ first: any ChannelHandler) throws -> any Channel {
+        try handler.value.openStream(first)
+    }
+
     /// Says go-away, lets the open streams end, then closes the connection.
     package func shutdown() {
         eventLoop.execute { [handler] in handler.value.shutdown() }

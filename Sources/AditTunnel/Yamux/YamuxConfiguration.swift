@@ -33,6 +33,10 @@ package struct YamuxConfiguration: Sendable, Equatable {
     package var pingInterval: Duration?
     /// How long the peer may stay silent after a ping before it counts as dead.
     package var pingTimeout: Duration
+    /// How long the acknowledgement of a stream may wait for a frame that it can travel on; zero sends it at once.
+    ///
+    /// A peer that lets only `acceptBacklog` streams be unacknowledged opens the next one that much later.
+    package var acknowledgementDelay: Duration
     /// How long an opened stream may stay without acknowledgement before it is reset.
     package var openTimeout: Duration
     /// How long a stream that this end has closed fully waits for the peer's end before it is reset.
@@ -52,6 +56,7 @@ package struct YamuxConfiguration: Sendable, Equatable {
         maximumStreams = 8192
         pingInterval = .seconds(10)
         pingTimeout = .seconds(5)
+        acknowledgementDelay = .zero
         openTimeout = .seconds(75)
         lingerTimeout = .seconds(60)
         halfClosedTimeout = nil

@@ -62,7 +62,16 @@ extension YamuxSession {
         streams.values[index].lastGrant = now
         let credit = streams.values[index].isRemoteEnded ? 0 : streams.values[index].missingCredit
         streams.values[index].receiveWindow += credit
-        reply(.windowUpdate, .acknowledge, streamID: id, length: credit)
+        guard credit == 0, configuration.acknowledgementDelay > .zero else {
+            reply(.windowUpdate, .acknowledge, streamID: id, length: credit)
+            return
+        }
+        streams.values[index].owesAcknowledgement = true
+        acknowledgementDeadlines.append(
+            id,
+            due: now + configuration.acknowledgementDelay,
+            limit: 2 * configuration.maximumStreams
+        ) { [streams] in streams[$0]?.owesAcknowledgement ?? false }
     }
 
     mutating func consume(_ id: UInt32, _ count: Int, at now: Instant) {
@@ -81,7 +90,8 @@ extension YamuxSession {
         growWindow(index, at: now)
         let credit = streams.values[index].missingCredit
         streams.values[index].receiveWindow += credit
-        transmit(.windowUpdate, [], streamID: id, length: credit)
+        let flags = streams.values[index].takeAcknowledgement()
+        transmit(.windowUpdate, flags, streamID: id, length: credit)
     }
 
     /// Doubles the window of a stream whose reader used half of it within a few round trips: the window, not the
@@ -106,7 +116,8 @@ extension YamuxSession {
             "more sent than the window allows"
         )
         streams.values[index].sendWindow -= UInt32(count)
-        transmit(.data, [], streamID: id, length: UInt32(count))
+        let flags = streams.values[index].takeAcknowledgement()
+        transmit(.data, flags, streamID: id, length: UInt32(count))
     }
 
     mutating func finish(_ id: UInt32, at now: Instant) {
@@ -115,7 +126,8 @@ extension YamuxSession {
         guard !isOver else { return }
         streams.values[index].isLocalEnded = true
         if streams.values[index].phase == .waiting { return }
-        transmit(.windowUpdate, .finish, streamID: id)
+        let flags = streams.values[index].takeAcknowledgement()
+        transmit(.windowUpdate, flags.union(.finish), streamID: id)
         if streams.values[index].isOver {
             remove(id, at: now)
         } else if let timeout = configuration.halfClosedTimeout, !streams.values[index].isRemoteEnded {

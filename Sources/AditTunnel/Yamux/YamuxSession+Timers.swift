@@ -9,7 +9,10 @@ extension YamuxSession {
     package var nextDeadline: Instant? {
         guard !isOver else { return nil }
         var earliest = pingSentAt.map { max($0, lastActivity) + configuration.pingTimeout } ?? nextPing
-        for queue in [openDeadlines.first, lingerDeadlines.first, halfClosedDeadlines.first] {
+        let queues = [
+            acknowledgementDeadlines.first, openDeadlines.first, lingerDeadlines.first, halfClosedDeadlines.first,
+        ]
+        for queue in queues {
             guard let due = queue?.due else { continue }
             earliest = min(earliest ?? due, due)
         }
@@ -35,6 +38,11 @@ extension YamuxSession {
             pingSentAt = now
             nextPing = now + interval
             transmit(.ping, .open, length: pingValue)
+        }
+        while let (id, due) = acknowledgementDeadlines.first, due <= now {
+            acknowledgementDeadlines.removeFirst()
+            guard let index = streams.index(forKey: id), streams.values[index].owesAcknowledgement else { continue }
+            reply(.windowUpdate, streams.values[index].takeAcknowledgement(), streamID: id)
         }
         while let (id, due) = openDeadlines.first, due <= now {
             openDeadlines.removeFirst()

@@ -87,6 +87,7 @@ package struct YamuxSession: Sendable {
     var isOver = false
 
     var waitingOpens = StreamQueue()
+    var acknowledgementDeadlines = StreamQueue()
     var openDeadlines = StreamQueue()
     var lingerDeadlines = StreamQueue()
     var halfClosedDeadlines = StreamQueue()

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditWire
 
 /// What a yamux session knows about one stream: numbers only, never its bytes.
 struct YamuxStreamState: Sendable {
@@ -27,6 +28,8 @@ struct YamuxStreamState: Sendable {
     var bufferedBytes: UInt32 = 0
     /// When the last credit was granted, from which the speed of the reader is judged.
     var lastGrant: Instant
+    /// The peer has not been told that the stream is known here; the next frame tells it.
+    var owesAcknowledgement = false
     /// This end has sent, or means to send, its end of data.
     var isLocalEnded = false
     /// The peer has sent its end of data.
@@ -40,6 +43,13 @@ struct YamuxStreamState: Sendable {
     var missingCredit: UInt32 {
         let held = UInt64(receiveWindow) + UInt64(bufferedBytes)
         return held >= UInt64(windowLimit) ? 0 : windowLimit - UInt32(held)
+    }
+
+    /// The flag for the next frame of the stream, which pays what is owed.
+    mutating func takeAcknowledgement() -> YamuxHeader.Flags {
+        guard owesAcknowledgement else { return [] }
+        owesAcknowledgement = false
+        return .acknowledge
     }
 
     /// Whether nothing more can happen on the stream.
