@@ -130,19 +130,20 @@ class Commands(unittest.TestCase):
         environment.pop("LANG", None)
         return environment
 
-    def start_server(self):
+    def start_server(self, **options):
         program = Program(
             "server", "--listen", "127.0.0.1", "--port", str(self.session_port), "--http-port", str(self.http_port),
-            env=self.environment("server")
+            env=self.environment("server"), **options
         )
         self.addCleanup(program.stop)
         program.wait_for_port(self.session_port)
         program.wait_for_port(self.http_port)
         return program
 
-    def adit(self, name, *arguments, status=0):
+    def adit(self, name, *arguments, status=0, user=None):
         done = subprocess.run(
-            [ADIT, *arguments], env=self.environment(name), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [ADIT, *arguments], env=self.environment(name), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            user=user, group=user
         )
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr
@@ -399,6 +400,24 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.get(web)[0], 200)
         self.assertEqual(self.get(tcp)[0], 200)
         self.assertLess(resident(self.server.process.pid) - before, 64 << 20)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_a_server_and_a_device_need_no_privileges(self):
+        self.server.stop()
+        nobody = 65534
+        self.folder.chmod(0o755)
+        for name in ("server", "laptop"):
+            self.environment(name)
+            for path in (self.folder / name, *(self.folder / name).rglob("*")):
+                os.chown(path, nobody, nobody)
+        self.server = self.start_server(user=nobody)
+        service = page_service()
+        code = re.search(r"adit join (\S+)", self.adit("server", "server", "invite"))[1]
+        self.adit("laptop", "join", code, "--name", "laptop", user=nobody)
+        for kind in ("http", "tcp"):
+            program = self.device("laptop", kind, str(service.port), "--url-only", user=nobody)
+            program.wait_for(":")
+            self.assertEqual(self.get(program.lines[0])[0], 200)
 
     def test_risky_ports_need_a_word(self):
         self.join("laptop")

@@ -23,13 +23,15 @@ def free_ports(count):
 class Program:
     """A running adit, whose output can be waited for."""
 
-    def __init__(self, *arguments, env=None, stderr=subprocess.STDOUT):
+    def __init__(self, *arguments, env=None, stderr=subprocess.STDOUT, user=None):
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
         self.process = subprocess.Popen(
             [ADIT, *arguments],
             env=env,
+            user=user,
+            group=user,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -64,6 +66,11 @@ class Program:
                 if self.ended or time.monotonic() > deadline:
                     raise AssertionError("adit does not listen on %d:\n%s" % (port, "\n".join(self.lines)))
                 time.sleep(0.02)
+
+    def count(self, text):
+        """How many lines so far have the text."""
+        with self.changed:
+            return sum(text in line for line in self.lines)
 
     def stop(self, timeout=15):
         """Stops it as a service manager does and returns the exit status."""
