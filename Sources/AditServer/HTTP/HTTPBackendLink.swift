@@ -3,12 +3,22 @@
 
 import AditTransport
 import NIOCore
+import NIOHPACK
 import NIOHTTP1
+import NIOHTTP2
+
+/// A request's head as the app gets it.
+enum HTTPRequestBlock: Sendable {
+    /// Written for HTTP/1.1.
+    case bytes(ByteBuffer)
+    /// The fields of HTTP/2, pseudo-header fields first.
+    case fields(HPACKHeaders)
+}
 
 /// What a visitor connection asks of its connection to the app.
 enum HTTPBackendCommand: Sendable {
     /// Sends a request's head, already written; `head` tells the parser what the response answers.
-    case start(ByteBuffer, HTTPRequestHead, HTTPBackendRequest)
+    case start(HTTPRequestBlock, HTTPRequestHead, HTTPBackendRequest)
     case body(ByteBuffer)
     case end(HTTPHeaders?)
     case flush
@@ -53,6 +63,20 @@ enum HTTPBackendLoss: Sendable, Equatable {
     case cut
     /// What came is not HTTP.
     case invalid
+    /// The app ended this one stream of HTTP/2 (RFC 9113 section 6.4).
+    case reset(HTTP2ErrorCode)
+}
+
+/// The visitor's end of a link.
+protocol HTTPBackendSink: AnyObject {
+    /// Takes what the app's end tells; called on the visitor's loop.
+    func handle(_ event: HTTPBackendEvent, from link: HTTPBackendLink)
+}
+
+/// The app's end of a link.
+protocol HTTPBackendClient: AnyObject {
+    /// Does what the visitor's end asks for; called on the app's loop.
+    func handle(_ command: HTTPBackendCommand)
 }
 
 /// The two ends of a connection to the app, which may live on different event loops.
@@ -63,28 +87,44 @@ final class HTTPBackendLink: Sendable {
     private let visitorLoop: any EventLoop
     private let backendLoop: any EventLoop
     private let isSameLoop: Bool
-    private let visitor: NIOLoopBoundBox<HTTPVisitorConnection?>
-    private let backend: NIOLoopBoundBox<HTTPBackendConnection?>
+    private let visitor: NIOLoopBoundBox<(any HTTPBackendSink)?>
+    private let backend: NIOLoopBoundBox<(any HTTPBackendClient)?>
 
-    private let channel: any Channel
-
-    /// Makes a link to an app through `channel`, which carries raw bytes; called on the visitor's loop.
-    init(_ channel: any Channel, visitor: HTTPVisitorConnection, on loop: any EventLoop) {
+    /// Makes a link to an app's end on `backendLoop`; called on the visitor's loop.
+    init(to backendLoop: any EventLoop, visitor: any HTTPBackendSink, on loop: any EventLoop) {
         visitorLoop = loop
-        backendLoop = channel.eventLoop
-        isSameLoop = loop === channel.eventLoop
-        self.channel = channel
+        self.backendLoop = backendLoop
+        isSameLoop = loop === backendLoop
         self.visitor = NIOLoopBoundBox(visitor, eventLoop: loop)
-        backend = NIOLoopBoundBox.makeEmptyBox(valueType: HTTPBackendConnection.self, eventLoop: channel.eventLoop)
+        backend = NIOLoopBoundBox.makeEmptyBox(valueType: (any HTTPBackendClient).self, eventLoop: backendLoop)
     }
 
-    /// Puts the HTTP client on the channel, called on the visitor's loop; events may come before this returns.
-    func begin(_ limits: HTTPLimits) {
+    /// Puts an HTTP/1.1 client on a channel of raw bytes, called on the visitor's loop; events may come before this returns.
+    func begin(on channel: any Channel, _ limits: HTTPLimits) {
         if isSameLoop {
-            install(limits)
+            install(channel, limits)
         } else {
-            backendLoop.execute { self.install(limits) }
+            backendLoop.execute { self.install(channel, limits) }
         }
+    }
+
+    /// Makes the app's end with `make`, called on the visitor's loop; events may come before this returns.
+    func begin(_ make: @escaping @Sendable (HTTPBackendLink) -> Void) {
+        if isSameLoop {
+            make(self)
+        } else {
+            backendLoop.execute { make(self) }
+        }
+    }
+
+    /// Sets the app's end; called on the app's loop.
+    func connect(_ client: any HTTPBackendClient) {
+        backend.value = client
+    }
+
+    /// Hands the link to another visitor's end; called on the visitor's loop.
+    func attach(_ sink: any HTTPBackendSink) {
+        visitor.value = sink
     }
 
     /// Asks the app's end for something; called on the visitor's loop.
@@ -117,7 +157,7 @@ final class HTTPBackendLink: Sendable {
         backend.value = nil
     }
 
-    private func install(_ limits: HTTPLimits) {
+    private func install(_ channel: any Channel, _ limits: HTTPLimits) {
         let decoding = HTTPDecodingHandler<HTTPResponseHead, HTTPRequestHead>(limits: limits)
         let connection = HTTPBackendConnection(link: self, decoding: decoding, window: limits.bytesInFlight)
         do {

@@ -15,13 +15,15 @@ struct HTTPParseFailure: Error {
 ///
 /// The parser is driven directly and not by a `ByteToMessageHandler`, so that a connection can leave HTTP (RFC 9110
 /// section 7.8) without a change of its pipeline: after `switchToRaw` every byte arrives as a body part.
-final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelInboundHandler {
+final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelInboundHandler, RemovableChannelHandler {
     typealias Part = HTTPPart<Head, ByteBuffer>
     typealias OtherPart = HTTPPart<OtherHead, IOData>
     typealias InboundIn = ByteBuffer
     typealias InboundOut = Part
 
     private enum Mode {
+        /// Nothing is parsed yet, and it may turn out that the peer speaks HTTP/2.
+        case beginning
         case http
         case raw
         case failed
@@ -30,14 +32,16 @@ final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelI
     private let decoder: HTTPDecoder<Part, OtherPart>
     private var context: ChannelHandlerContext?
     private var buffer = ByteBuffer()
-    private var mode = Mode.http
+    private var mode: Mode
     private var isDecoding = false
     private var isEnded = false
     /// Whether a line of the present head has been taken out of the buffer.
     private var hasTakenLine = false
     private let targetBytes: Int
 
-    init(limits: HTTPLimits) {
+    /// Makes a parser; one that recognises HTTP/2 announces it with the event `HTTP2Preface` and parses nothing.
+    init(limits: HTTPLimits, recognisesHTTP2: Bool = false) {
+        mode = recognisesHTTP2 ? .beginning : .http
         var bounds = NIOHTTPDecoderLimitConfiguration()
         bounds.maxHeaderFieldSize = limits.headerBytes
         bounds.maxHeaderListSize = limits.headerBytes
@@ -48,7 +52,7 @@ final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelI
 
     /// Stops parsing; what was not parsed and everything that follows is passed on as it is.
     func switchToRaw() {
-        guard mode == .http else { return }
+        guard mode == .http || mode == .beginning else { return }
         mode = .raw
         if !isDecoding { flushRaw() }
     }
@@ -69,13 +73,30 @@ final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelI
         case .raw: context.fireChannelRead(wrapInboundOut(.body(incoming)))
         case .failed: break
         case .http:
-            if buffer.readableBytes == 0 {
-                buffer = incoming
-            } else {
-                buffer.discardReadBytes()
-                buffer.writeBuffer(&incoming)
-            }
+            keep(&incoming)
             decode(context: context)
+        case .beginning:
+            keep(&incoming)
+            switch HTTP2Preface.match(buffer) {
+            case .undecided: break
+            case .no:
+                mode = .http
+                decode(context: context)
+            case .yes:
+                mode = .failed
+                let preface = HTTP2Preface(bytes: buffer)
+                buffer = ByteBuffer()
+                context.fireUserInboundEventTriggered(preface)
+            }
+        }
+    }
+
+    private func keep(_ incoming: inout ByteBuffer) {
+        if buffer.readableBytes == 0 {
+            buffer = incoming
+        } else {
+            buffer.discardReadBytes()
+            buffer.writeBuffer(&incoming)
         }
     }
 
@@ -106,6 +127,7 @@ final class HTTPDecodingHandler<Head: Equatable, OtherHead: Equatable>: ChannelI
     private func finish(context: ChannelHandlerContext) {
         guard !isEnded else { return }
         isEnded = true
+        if mode == .beginning { mode = .http }
         guard mode == .http, !isDecoding else { return }
         isDecoding = true
         do {

@@ -12,7 +12,7 @@ struct HTTPExchange {
     /// When the request began, in Unix milliseconds.
     let wallTime: Int64
     /// The request's head as the app gets it, kept for a second try.
-    let headBytes: ByteBuffer
+    let block: HTTPRequestBlock
     /// The whole request has been passed to the app's end; the parser's end of one without a body may still wait.
     var isRequestComplete = false
     /// The head has been passed to the app's end, so that the body may follow.
@@ -25,7 +25,7 @@ struct HTTPExchange {
     var plan: HTTPResponsePlan?
 }
 
-/// The timers of a visitor connection.
+/// The timers of a visitor's connection or stream.
 enum HTTPTimer: Hashable, Sendable {
     case requestHead
     case idle

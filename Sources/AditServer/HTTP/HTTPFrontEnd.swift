@@ -16,19 +16,23 @@ package struct HTTPFrontEnd: Sendable {
     ///   - unknownNamePage: an HTML page to show instead of Adit's own when no tunnel has the name.
     ///   - loopName: a token that only this server has, such as `adit-9k3f`; requests that come back with it in
     ///     CDN-Loop (RFC 8586) are refused. Nil neither writes nor checks the field.
+    ///   - secureAuthority: host and port at which a host is served with TLS, for hosts whose visitors without TLS are
+    ///     to be sent there; nil for the others. Nil sends nobody.
     package init(
         routes: any HTTPRouteTable,
         limits: HTTPLimits = HTTPLimits(),
         clock: HTTPWallClock = .system,
         unknownNamePage: [UInt8]? = nil,
-        loopName: String? = nil
+        loopName: String? = nil,
+        secureAuthority: (@Sendable (_ host: String) -> String?)? = nil
     ) {
         state = HTTPFrontEndState(
             routes: routes,
             limits: limits,
             clock: clock,
             loopName: loopName.flatMap { HTTPField.isName($0) ? $0 : nil },
-            page: unknownNamePage
+            page: unknownNamePage,
+            secureAuthority: secureAuthority
         )
     }
 
@@ -43,19 +47,25 @@ package struct HTTPFrontEnd: Sendable {
     /// - Parameters:
     ///   - visitor: who is at the other end when that is not the channel's remote address.
     ///   - isSecure: whether the visitor's connection is encrypted.
+    ///   - mayName: whether a request may name a host, in the spelling of routes; one that may not gets 421
+    ///     (RFC 9110 section 15.5.20). Nil allows every host.
     package func initialize(
         _ channel: any Channel,
         visitor: IPEndpoint?,
-        isSecure: Bool
+        isSecure: Bool,
+        mayName: (@Sendable (_ host: String) -> Bool)? = nil
     ) -> EventLoopFuture<Void> {
         guard state.reserve() else { return channel.close() }
         let state = state
-        return channel.eventLoop.submit {
+        return channel.eventLoop.atOnce {
             let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
             let port = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? (isSecure ? 443 : 80)
-            let decoding = HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>(limits: state.limits)
+            let decoding = HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>(
+                limits: state.limits,
+                recognisesHTTP2: true
+            )
             let connection = HTTPVisitorConnection(
-                HTTPVisitor(remote, isSecure: isSecure, port: port),
+                HTTPVisitor(remote, isSecure: isSecure, port: port, mayName: mayName),
                 decoding: decoding,
                 state: state
             )
@@ -67,6 +77,38 @@ package struct HTTPFrontEnd: Sendable {
                 try channel.pipeline.syncOperations.addHandlers([decoding, connection])
             } catch {
                 connection.releaseWithoutPipeline()
+                throw error
+            }
+        }
+    }
+
+    /// Installs HTTP/2 on an accepted connection, one that chose `h2` in TLS (RFC 9113 section 3.2).
+    ///
+    /// A connection above the limit, or one that comes while the front end drains, is closed.
+    /// - Parameters:
+    ///   - visitor: who is at the other end when that is not the channel's remote address.
+    ///   - isSecure: whether the visitor's connection is encrypted.
+    ///   - mayName: whether a request may name a host, in the spelling of routes; one that may not gets 421
+    ///     (RFC 9110 section 15.5.20). Nil allows every host.
+    package func initializeHTTP2(
+        _ channel: any Channel,
+        visitor: IPEndpoint? = nil,
+        isSecure: Bool = true,
+        mayName: (@Sendable (_ host: String) -> Bool)? = nil
+    ) -> EventLoopFuture<Void> {
+        guard state.reserve() else { return channel.close() }
+        let state = state
+        return channel.eventLoop.submit {
+            let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
+            let port = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? (isSecure ? 443 : 80)
+            let visitor = HTTPVisitor(remote, isSecure: isSecure, port: port, mayName: mayName)
+            do {
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                try? channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 1)
+                let connection = try HTTP2VisitorConnection.install(on: channel, visitor: visitor, state: state)
+                connection.begin()
+            } catch {
+                state.release()
                 throw error
             }
         }

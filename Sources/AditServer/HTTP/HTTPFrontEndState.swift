@@ -5,12 +5,21 @@ import AditCore
 import NIOCore
 import Synchronization
 
+/// A visitor's connection, as the front end ends it.
+protocol HTTPFrontEndConnection: AnyObject {
+    /// Ends the connection after what is on it.
+    func drain()
+
+    /// Closes the connection at once.
+    func close()
+}
+
 /// What all visitor connections of a front end share, on whatever event loop they live.
 final class HTTPFrontEndState: Sendable {
     /// A connection that can be told to end.
     struct Connection: Sendable {
         let loop: any EventLoop
-        let connection: NIOLoopBound<HTTPVisitorConnection>
+        let connection: NIOLoopBound<any HTTPFrontEndConnection>
     }
 
     private struct Tables {
@@ -28,9 +37,11 @@ final class HTTPFrontEndState: Sendable {
     let limits: HTTPLimits
     let clock: HTTPWallClock
     let loopName: String?
+    let secureAuthority: (@Sendable (String) -> String?)?
     private let replacement: Mutex<[UInt8]?>
     private let tables = Mutex(Tables())
     private let open = Atomic<Int>(0)
+    private let streams = Atomic<Int>(0)
     private let accepted = Atomic<Int>(0)
     private let overLimit = Atomic<Int>(0)
     private let requests = Atomic<Int>(0)
@@ -41,11 +52,19 @@ final class HTTPFrontEndState: Sendable {
     private let failingCount = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
-    init(routes: any HTTPRouteTable, limits: HTTPLimits, clock: HTTPWallClock, loopName: String?, page: [UInt8]?) {
+    init(
+        routes: any HTTPRouteTable,
+        limits: HTTPLimits,
+        clock: HTTPWallClock,
+        loopName: String?,
+        page: [UInt8]?,
+        secureAuthority: (@Sendable (String) -> String?)?
+    ) {
         self.routes = routes
         self.limits = limits
         self.clock = clock
         self.loopName = loopName
+        self.secureAuthority = secureAuthority
         replacement = Mutex(page)
     }
 
@@ -85,6 +104,19 @@ final class HTTPFrontEndState: Sendable {
 
     func release() {
         open.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// Takes one of the places for requests over HTTP/2; false when none is left.
+    func reserveStream() -> Bool {
+        guard streams.wrappingAdd(1, ordering: .relaxed).newValue <= limits.streams else {
+            streams.wrappingSubtract(1, ordering: .relaxed)
+            return false
+        }
+        return true
+    }
+
+    func releaseStream() {
+        streams.wrappingSubtract(1, ordering: .relaxed)
     }
 
     func add(_ connection: Connection, id: ObjectIdentifier) {

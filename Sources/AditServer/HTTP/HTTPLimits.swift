@@ -38,6 +38,25 @@ package struct HTTPLimits: Sendable {
     /// How old a kept connection to the app may be for a request that may not be repeated.
     package var reuseForUnsafe: TimeAmount = .seconds(3)
 
+    /// Requests over HTTP/2 at the same time on one visitor connection.
+    package var streamsPerConnection = 100
+    /// Requests over HTTP/2 at the same time.
+    package var streams = 20_000
+    /// Requests over HTTP/2 that one visitor connection may give up in each `resetWindow`.
+    package var resets = 400
+    /// See `resets`.
+    package var resetWindow: TimeAmount = .seconds(4)
+    /// Frames of HTTP/2 without content that may come at once.
+    package var idleFrames = 4_000
+    /// By how many such frames the allowance grows each second.
+    package var idleFramesPerSecond = 1_000
+    /// By how many bytes sent the allowance grows by one frame.
+    package var bytesPerIdleFrame = 512
+    /// Without a byte from a visitor of HTTP/2 whose request is under way, after which a ping asks for one.
+    package var presence: TimeAmount = .seconds(60)
+    /// For the answer to that ping.
+    package var presenceAnswer: TimeAmount = .seconds(20)
+
     /// Makes the limits of production.
     package init() {}
 }

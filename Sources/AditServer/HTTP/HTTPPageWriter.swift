@@ -3,6 +3,7 @@
 
 import AditCore
 import NIOCore
+import NIOHPACK
 import NIOHTTP1
 
 /// Writes a page as a whole response: HTML for browsers, one line of text for programs.
@@ -16,6 +17,7 @@ struct HTTPPageWriter {
     let replacement: [UInt8]?
     private let wantsHTML: Bool
     private let language: Language
+    private let isGRPC: Bool
 
     /// `head` is nil when the request could not be read so far.
     init(
@@ -32,27 +34,82 @@ struct HTTPPageWriter {
         isHTTP10 = head?.version.minor == 0
         wantsHTML = head.map(HTTPPreference.wantsHTML) ?? false
         language = head.map(HTTPPreference.language) ?? .english
+        isGRPC = head.map { HTTPPreference.isGRPC($0) } ?? false
         self.replacement = page.isReplaceable ? replacement : nil
     }
 
     func write(into buffer: inout ByteBuffer) {
-        let body = wantsHTML ? replacement ?? Array(html.utf8) : Array(line.utf8)
+        let body = body
         buffer.writeStatusLine(page.status)
-        buffer.writeField("Date", HTTPDate(now).field)
-        buffer.writeField("Content-Type", wantsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8")
-        buffer.writeField("Content-Length", String(body.count))
-        buffer.writeStaticString("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n")
-        buffer.writeField("Adit-Error", page.code.description)
-        if let seconds = page.retryAfter { buffer.writeField("Retry-After", String(seconds)) }
-        for field in page.fields { buffer.writeField(field.name, field.value) }
-        if wantsHTML, replacement == nil {
-            buffer.writeField("Content-Language", language == .chinese ? "zh-Hans" : "en")
-            buffer.writeField("Content-Security-Policy", Self.policy)
-            buffer.writeStaticString("Referrer-Policy: no-referrer\r\nVary: Accept, Accept-Language\r\n")
-        }
+        fields(of: body) { buffer.writeField($0, $1) }
         buffer.writeConnection(keepAlive: keepAlive, isHTTP10: isHTTP10)
         buffer.writeStaticString("\r\n")
         if !isHead { buffer.writeBytes(body) }
+    }
+
+    /// The page in HTTP/2: its fields, and its content when there is one.
+    var http2: (fields: HPACKHeaders, body: ByteBuffer?) {
+        var section = HPACKHeaders()
+        if isGRPC {
+            // A response of trailers alone: the call's library shows the line (gRPC over HTTP/2, "Trailers-Only").
+            section.add(name: ":status", value: "200")
+            section.add(name: "content-type", value: "application/grpc")
+            section.add(name: "grpc-status", value: String(Self.grpcStatus(page.status.code)))
+            section.add(name: "grpc-message", value: Self.percentEncoded(line))
+            section.add(name: "adit-error", value: page.code.description)
+            return (section, nil)
+        }
+        let body = body
+        section.add(name: ":status", value: String(page.status.code))
+        fields(of: body) { section.add(name: HTTPField.lowercased($0), value: $1) }
+        return (section, isHead ? nil : ByteBuffer(bytes: body))
+    }
+
+    private var body: [UInt8] {
+        wantsHTML ? replacement ?? Array(html.utf8) : Array(line.utf8)
+    }
+
+    private func fields(of body: [UInt8], _ write: (String, String) -> Void) {
+        write("Date", HTTPDate(now).field)
+        write("Content-Type", wantsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8")
+        write("Content-Length", String(body.count))
+        write("Cache-Control", "no-store")
+        write("X-Content-Type-Options", "nosniff")
+        write("Adit-Error", page.code.description)
+        if let seconds = page.retryAfter { write("Retry-After", String(seconds)) }
+        for field in page.fields { write(field.name, field.value) }
+        guard wantsHTML, replacement == nil else { return }
+        write("Content-Language", language == .chinese ? "zh-Hans" : "en")
+        write("Content-Security-Policy", Self.policy)
+        write("Referrer-Policy", "no-referrer")
+        write("Vary", "Accept, Accept-Language")
+    }
+
+    /// The status of gRPC that a status of HTTP means (gRPC, "HTTP to gRPC Status Code Mapping").
+    private static func grpcStatus(_ status: UInt) -> Int {
+        switch status {
+        case 400, 431: 13
+        case 401: 16
+        case 403: 7
+        case 404: 12
+        case 408, 504: 4
+        case 429, 502, 503: 14
+        default: 2
+        }
+    }
+
+    /// A line as `grpc-message` has it: visible ASCII without `%`, and the rest percent-encoded.
+    private static func percentEncoded(_ line: String) -> String {
+        var encoded = ""
+        for byte in line.utf8 where byte != UInt8(ascii: "\n") {
+            if byte >= 32, byte < 127, byte != UInt8(ascii: "%") {
+                encoded.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                let digits = String(byte, radix: 16, uppercase: true)
+                encoded += digits.utf8.count == 1 ? "%0" + digits : "%" + digits
+            }
+        }
+        return encoded
     }
 
     /// One line for programs.

@@ -16,6 +16,19 @@ enum HTTPPreference {
         }
     }
 
+    /// Whether it is a call of gRPC, whose library reads trailers and not pages.
+    static func isGRPC(_ head: HTTPRequestHead) -> Bool {
+        guard head.version.major == 2, let type = head.headers.first(name: "content-type") else { return false }
+        let name = "application/grpc"
+        guard type.utf8.count >= name.utf8.count, HTTPField.isSameName(String(type.prefix(name.utf8.count)), name)
+        else {
+            return false
+        }
+        // Not application/grpc-web, which is made for HTTP/1.1.
+        let next = type.utf8.dropFirst(name.utf8.count).first
+        return next == nil || next == UInt8(ascii: "+") || next == UInt8(ascii: ";") || next == UInt8(ascii: " ")
+    }
+
     /// The language of Adit's that the visitor likes best; English when it names none.
     static func language(_ head: HTTPRequestHead) -> Language {
         var best: (language: Language, weight: Int)?

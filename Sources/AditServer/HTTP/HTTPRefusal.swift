@@ -18,6 +18,8 @@ enum HTTPRefusal: Error, Equatable, Sendable {
     case expectationUnknown
     case timeout
     case loop
+    /// The request names another host than the visitor's TLS connection was made for.
+    case misdirected
 
     var status: HTTPResponseStatus {
         switch self {
@@ -30,10 +32,17 @@ enum HTTPRefusal: Error, Equatable, Sendable {
         case .expectationUnknown: .expectationFailed
         case .timeout: .requestTimeout
         case .loop: .custom(code: 508, reasonPhrase: "Loop Detected")
+        case .misdirected: .misdirectedRequest
         }
     }
 
-    var code: ErrorCode { self == .loop ? .targetLoop : .protocolBroken }
+    var code: ErrorCode {
+        switch self {
+        case .loop: .targetLoop
+        case .misdirected: .misdirected
+        default: .protocolBroken
+        }
+    }
 
     var reason: Text {
         switch self {
@@ -47,6 +56,11 @@ enum HTTPRefusal: Error, Equatable, Sendable {
         case .expectationUnknown: Text("The expectation cannot be met.", zh: "无法满足请求的 Expect。")
         case .timeout: Text("The request did not arrive in time.", zh: "请求未能及时到达。")
         case .loop: Text("The tunnel leads back to itself.", zh: "隧道指向了自身。")
+        case .misdirected:
+            Text(
+                "The request names another host than its connection was made for.",
+                zh: "请求中的主机名与建立连接时的主机名不一致。"
+            )
         }
     }
 }

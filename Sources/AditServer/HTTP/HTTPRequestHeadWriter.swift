@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
+import NIOHPACK
 import NIOHTTP1
 
 /// Writes the head of a request as the app gets it.
@@ -28,6 +29,26 @@ struct HTTPRequestHeadWriter {
         writeOrigin(into: &buffer)
         for field in route.requestFields { buffer.writeField(field.name, field.value) }
         buffer.writeStaticString("\r\n")
+    }
+
+    /// The head in HTTP/2 (RFC 9113 section 8.3.1).
+    var http2: HPACKHeaders {
+        var fields = HPACKHeaders()
+        fields.reserveCapacity(request.kinds.count + route.requestFields.count + 12)
+        fields.add(name: ":method", value: request.head.method.rawValue)
+        fields.add(name: ":scheme", value: route.target.hasPrefix("https:") ? "https" : "http")
+        let host = route.hostHeaderRewrite ?? String(request.hostField)
+        if !host.isEmpty { fields.add(name: ":authority", value: host) }
+        fields.add(name: ":path", value: String(request.target))
+        for (index, field) in request.head.headers.enumerated() where passes(request.kinds[index], field.name) {
+            fields.add(name: HTTPField.lowercased(field.name), value: field.value)
+        }
+        if case .length(let length) = request.framing { fields.add(name: "content-length", value: String(length)) }
+        if request.acceptsTrailers { fields.add(name: "te", value: "trailers") }
+        if let loopName { fields.add(name: "cdn-loop", value: loopName) }
+        writeOrigin(into: &fields)
+        for field in route.requestFields { fields.add(name: HTTPField.lowercased(field.name), value: field.value) }
+        return fields
     }
 
     private func writeHost(into buffer: inout ByteBuffer) {
@@ -71,7 +92,7 @@ struct HTTPRequestHeadWriter {
         if let loopName { buffer.writeField("CDN-Loop", loopName) }
     }
 
-    private func writeOrigin(into buffer: inout ByteBuffer) {
+    private func writeOrigin(into buffer: inout some HTTPFieldSection) {
         let host = request.hostField
         let proto = visitor.isSecure ? "https" : "http"
         writeUnlessSet("X-Forwarded-For", visitor.address, into: &buffer)
@@ -80,25 +101,49 @@ struct HTTPRequestHeadWriter {
         writeUnlessSet("X-Forwarded-Port", visitor.portText, into: &buffer)
         writeUnlessSet("X-Real-IP", visitor.address, into: &buffer)
         guard route.requestFields.isEmpty || !isSet("Forwarded") else { return }
-        buffer.writeStaticString("Forwarded: for=")
-        buffer.writeString(visitor.node)
-        if !host.isEmpty {
-            buffer.writeStaticString(";host=\"")
-            buffer.writeSubstring(host)
-            buffer.writeStaticString("\"")
-        }
-        buffer.writeStaticString(";proto=")
-        buffer.writeString(proto)
-        buffer.writeStaticString("\r\n")
+        buffer.writeForwarded(node: visitor.node, host: host, proto: proto)
     }
 
-    private func writeUnlessSet(_ name: StaticString, _ value: String, into buffer: inout ByteBuffer) {
+    private func writeUnlessSet(_ name: StaticString, _ value: String, into buffer: inout some HTTPFieldSection) {
         if !route.requestFields.isEmpty, isSet(name.description) { return }
         buffer.writeField(name, value)
     }
 }
 
-extension ByteBuffer {
+/// The fields of a message in the making.
+protocol HTTPFieldSection {
+    mutating func writeField(_ name: StaticString, _ value: String)
+
+    /// Writes Forwarded (RFC 7239) with one element.
+    mutating func writeForwarded(node: String, host: Substring, proto: String)
+}
+
+extension HPACKHeaders: HTTPFieldSection {
+    mutating func writeField(_ name: StaticString, _ value: String) {
+        add(name: HTTPField.lowercased(name.description), value: value)
+    }
+
+    mutating func writeForwarded(node: String, host: Substring, proto: String) {
+        let host = host.isEmpty ? "" : ";host=\"\(host)\""
+        add(name: "forwarded", value: "for=\(node)\(host);proto=\(proto)")
+    }
+}
+
+extension ByteBuffer: HTTPFieldSection {
+    /// Writes Forwarded (RFC 7239) with one element.
+    mutating func writeForwarded(node: String, host: Substring, proto: String) {
+        writeStaticString("Forwarded: for=")
+        writeString(node)
+        if !host.isEmpty {
+            writeStaticString(";host=\"")
+            writeSubstring(host)
+            writeStaticString("\"")
+        }
+        writeStaticString(";proto=")
+        writeString(proto)
+        writeStaticString("\r\n")
+    }
+
     /// Writes one header field with its line end.
     mutating func writeField(_ name: String, _ value: String) {
         writeString(name)

@@ -24,8 +24,8 @@ struct HTTPResponsePlan {
     let keepAlive: Bool
     private let isHTTP10: Bool
     private let connectionOptions: [Substring]
-    private let length: String?
-    private let fields: [HTTPField]
+    let length: String?
+    let fields: [HTTPField]
 
     /// Plans the response to `request`; throws when the head is not safe to pass on.
     init(
@@ -76,7 +76,7 @@ struct HTTPResponsePlan {
         buffer.writeStaticString("\r\n")
     }
 
-    private func passes(_ name: String) -> Bool {
+    func passes(_ name: String) -> Bool {
         switch HTTPFieldKind(name) {
         case .contentLength, .transferEncoding, .connection, .te, .hopByHop: return false
         // A server that insists on another protocol has to name it (RFC 9110 section 15.5.22).

@@ -15,12 +15,15 @@ struct HTTPVisitor: Sendable {
     /// The node of RFC 7239 section 6: an IPv6 address in brackets and quotes.
     let node: String
     let portText: String
+    /// Whether a request on this connection may name a host, in the spelling of routes; nil for every host.
+    let mayName: (@Sendable (String) -> Bool)?
 
-    init(_ endpoint: IPEndpoint, isSecure: Bool, port: UInt16) {
+    init(_ endpoint: IPEndpoint, isSecure: Bool, port: UInt16, mayName: (@Sendable (String) -> Bool)? = nil) {
         let address = endpoint.address.unmapped
         self.endpoint = IPEndpoint(address, endpoint.port)
         self.isSecure = isSecure
         self.port = port
+        self.mayName = mayName
         self.address = address.description
         if case .v6 = address {
             node = "\"[\(address)]\""

@@ -5,8 +5,8 @@ import AditCore
 import AditTransport
 import NIOCore
 
-/// The connection's deadlines, all on one task of the event loop that is moved only when it would be too late.
-extension HTTPVisitorConnection {
+/// The deadlines of a connection or stream, all on one task of the event loop that is moved only when it would be too late.
+extension HTTPRequestCarrier {
     func arm(_ timer: HTTPTimer, _ after: TimeAmount) {
         guard let context, !isFinished else { return }
         let deadline = Instant(context.eventLoop.now + after)
@@ -18,6 +18,18 @@ extension HTTPVisitorConnection {
         schedule(deadline, context)
     }
 
+    /// Waits for more of the request's body; a call of gRPC may be silent for as long as its client wants.
+    func awaitRequestBody() {
+        guard let exchange, exchange.plan == nil, !exchange.request.isGRPC else { return }
+        arm(.requestBody, state.limits.requestBody)
+    }
+
+    /// Waits for the response, which a call of gRPC may withhold for as long as its client waits.
+    func awaitResponseHead() {
+        guard let exchange, exchange.plan == nil, !exchange.request.isGRPC else { return }
+        arm(.responseHead, state.limits.responseHead)
+    }
+
     private func schedule(_ deadline: Instant, _ context: ChannelHandlerContext) {
         let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline.deadline) {
             self.timersDue()
@@ -27,18 +39,13 @@ extension HTTPVisitorConnection {
 
     private func timersDue() {
         scheduled = nil
-        while let context, !isFinished, let timer = timers.expire(at: Instant(context.eventLoop.now)) { fire(timer) }
+        while let context, !isFinished, let timer = timers.expire(at: Instant(context.eventLoop.now)) { due(timer) }
         guard let context, !isFinished, scheduled == nil, let next = timers.nextDeadline else { return }
         schedule(next, context)
     }
 
-    private func fire(_ timer: HTTPTimer) {
+    private func due(_ timer: HTTPTimer) {
         switch timer {
-        case .requestHead where phase == .idle && hasPartialHead:
-            answer(.refused(.timeout), to: nil, mayKeepAlive: false)
-        // A browser opens connections that it may need; it is told nothing about those that it does not.
-        case .requestHead where phase == .idle: close()
-        case .requestHead: break
         case .requestBody where phase == .exchange:
             guard let exchange else { return }
             if inFlight >= state.limits.bytesInFlight {
@@ -56,7 +63,7 @@ extension HTTPVisitorConnection {
             guard let exchange else { return }
             failExchange(tooSlow(exchange.route))
         case .responseHead: break
-        case .idle, .visitorStall, .halfClosed, .linger: close()
+        case .requestHead, .idle, .visitorStall, .halfClosed, .linger: fire(timer)
         }
     }
 

@@ -2,79 +2,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditTransport
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
 
-/// A visitor's connection: takes its requests one at a time and answers each from an app or with a page.
-///
-/// The next request is not looked at before the response to the present one is written. Bodies stream: the visitor is read
-/// only while fewer than `HTTPLimits.bytesInFlight` bytes wait for the app, and the app only while fewer wait for the
-/// visitor. All of it happens on the visitor's event loop.
-final class HTTPVisitorConnection: ChannelInboundHandler {
+/// A visitor's connection of HTTP/1.1 or HTTP/1.0: takes its requests one at a time and answers each.
+final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = ByteBuffer
 
-    enum Phase {
-        /// Between two requests.
-        case idle
-        /// A request is on its way to an app.
-        case exchange
-        /// The connection left HTTP.
-        case upgraded
-        /// The last response is written; what still comes is dropped until the visitor closes.
-        case lingering
-        case closed
-    }
-
     /// Parts of bodies up to this size are copied next to their framing; larger ones are written on their own.
     static let copiedBytes = 4_096
-    /// A visitor who pipelines more parts than one read can bring is not a visitor.
-    private static let pendingParts = 16_384
 
-    let visitor: HTTPVisitor
-    let state: HTTPFrontEndState
-    let decoding: HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>
-    var context: ChannelHandlerContext?
-    var phase = Phase.idle
-    var exchange: HTTPExchange?
-    /// The connection to the app: of the exchange, or kept for the next one.
-    var backend: HTTPBackendLink?
-    /// Which opening of which tunnel `backend` leads to.
-    var backendRoute: (name: String, id: UInt64)?
-    var backendIdleSince = NIODeadline.distantPast
-    /// Counts openings, so that one that comes too late is recognised.
-    var openings = 0
-    /// The tunnel among whose visitors this connection counts.
-    var tunnel: String?
-    /// Bytes of the request that the app has not taken yet.
-    var inFlight = 0
-    /// Bytes of the response that wait for the visitor.
-    var unacknowledged = 0
-    var outgoing = ByteBuffer()
-    var isInputClosed = false
-    var isOutputClosed = false
-    var isFinished = false
-    var timers = TimerTable<HTTPTimer>()
-    var scheduled: (at: Instant, task: Scheduled<Void>)?
-
-    private var pending = CircularBuffer<HTTPPendingPart>()
-    private var isPumping = false
-    private var isReadPending = false
+    private let decoding: HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>
+    private var outgoing = ByteBuffer()
+    private var isOutputClosed = false
     private var isEndOutputSent = false
     /// Since the last end of a read, a part came.
     private var sawPart = false
     private var isRegistered = false
     /// Bytes of a request came that are no whole head yet.
-    var hasPartialHead = false
+    private var hasPartialHead = false
+    /// The visitor turned out to speak HTTP/2, and another handler has this one's place.
+    private var isHandedOver = false
+    /// Which opening of which tunnel `backend` leads to.
+    private var backendRoute: (name: String, id: UInt64)?
+    private var backendIdleSince = NIODeadline.distantPast
+    private var shared: HTTPBackendPool?
 
     init(
         _ visitor: HTTPVisitor,
         decoding: HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>,
         state: HTTPFrontEndState
     ) {
-        self.visitor = visitor
         self.decoding = decoding
-        self.state = state
+        super.init(visitor, state: state)
     }
 
     // MARK: Life
@@ -82,7 +45,7 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         isRegistered = true
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let bound = NIOLoopBound<any HTTPFrontEndConnection>(self, eventLoop: context.eventLoop)
         state.add(.init(loop: context.eventLoop, connection: bound), id: ObjectIdentifier(self))
         arm(.requestHead, state.limits.requestHead)
         if context.channel.isActive { pump() }
@@ -108,32 +71,14 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
         finish()
     }
 
-    /// Ends the connection after the present response.
-    func drain() {
-        if phase == .idle { close() }
-    }
-
-    /// Closes the connection at once.
-    func close() {
-        phase = .closed
-        context?.close(promise: nil)
-    }
-
     private func finish() {
         guard !isFinished else { return }
         isFinished = true
-        if exchange != nil { report(exchange?.plan.map { Int($0.head.status.code) } ?? 499) }
         if phase == .upgraded { state.countUpgrade(-1) }
-        phase = .closed
-        exchange = nil
-        dropBackend()
-        pending.removeAll()
-        timers.cancelAll()
-        scheduled?.task.cancel()
-        scheduled = nil
-        if let tunnel { state.leave(tunnel) }
-        tunnel = nil
-        state.release()
+        finishExchange()
+        shared?.close()
+        shared = nil
+        if !isHandedOver { state.release() }
         if isRegistered { state.remove(id: ObjectIdentifier(self)) }
     }
 
@@ -172,6 +117,9 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
             isInputClosed = true
             if phase == .exchange { arm(.halfClosed, state.limits.halfClosed) }
             pump()
+        } else if let preface = event as? HTTP2Preface {
+            becomeHTTP2(preface, context)
+            return
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -185,66 +133,29 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    private func take(_ part: HTTPPendingPart) {
-        guard phase != .closed else { return }
-        guard pending.count < Self.pendingParts else {
+    /// Leaves the connection to HTTP/2, which the visitor speaks without having asked (RFC 9113 section 3.3).
+    private func becomeHTTP2(_ preface: HTTP2Preface, _ context: ChannelHandlerContext) {
+        guard phase == .idle, !isFinished else { return }
+        let channel = context.channel
+        do {
+            let connection = try HTTP2VisitorConnection.install(on: channel, visitor: visitor, state: state)
+            isHandedOver = true
+            let pipeline = channel.pipeline.syncOperations
+            pipeline.removeHandler(self, promise: nil)
+            pipeline.removeHandler(decoding, promise: nil)
+            connection.begin(with: preface.bytes)
+        } catch {
             close()
-            return
-        }
-        pending.append(part)
-        pump()
-    }
-
-    // MARK: One thing after the other
-
-    /// Handles what waits, as far as the present phase allows, and reads more when nothing waits.
-    func pump() {
-        guard !isPumping, let context else { return }
-        isPumping = true
-        while let next = pending.first, canHandle(next, context) {
-            pending.removeFirst()
-            handle(next)
-        }
-        isPumping = false
-        if isInputClosed, pending.isEmpty { handleEndOfInput(context) }
-        readIfWanted(context)
-    }
-
-    private func canHandle(_ part: HTTPPendingPart, _ context: ChannelHandlerContext) -> Bool {
-        switch phase {
-        case .lingering, .closed: return true
-        case .idle: return context.channel.isWritable
-        case .upgraded: return inFlight < state.limits.bytesInFlight
-        case .exchange:
-            guard let exchange, !exchange.isRequestComplete else { return false }
-            if case .failure = part { return true }
-            return exchange.isSent && inFlight < state.limits.bytesInFlight
         }
     }
 
-    private func handle(_ part: HTTPPendingPart) {
-        switch (part, phase) {
-        case (.part(.head(let head)), .idle): begin(head)
-        case (.part(.body(let bytes)), .exchange), (.part(.body(let bytes)), .upgraded):
-            inFlight += bytes.readableBytes
-            backend?.send(.body(bytes))
-            if phase == .exchange, exchange?.plan == nil { arm(.requestBody, state.limits.requestBody) }
-        case (.part(.end(let trailers)), .exchange): endRequest(trailers)
-        case (.failure(let refusal), .idle): answer(.refused(refusal), to: nil, mayKeepAlive: false)
-        case (.failure(let refusal), .exchange): failExchange(.refused(refusal))
-        case (.failure, .upgraded): close()
-        default: break
-        }
+    override func requestBegins() {
+        timers.cancel(.requestHead)
+        timers.cancel(.idle)
+        hasPartialHead = false
     }
 
-    private func endRequest(_ trailers: HTTPHeaders?) {
-        exchange?.isRequestComplete = true
-        timers.cancel(.requestBody)
-        if exchange?.plan == nil { arm(.responseHead, state.limits.responseHead) }
-        backend?.send(.end(trailers))
-    }
-
-    private func handleEndOfInput(_ context: ChannelHandlerContext) {
+    override func handleEndOfInput() {
         switch phase {
         case .idle, .lingering: close()
         case .upgraded where !isEndOutputSent:
@@ -254,19 +165,190 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
         }
     }
 
-    private func readIfWanted(_ context: ChannelHandlerContext) {
-        guard !isReadPending, !isInputClosed, pending.isEmpty else { return }
-        switch phase {
-        case .closed: return
-        case .lingering: break
-        case .idle: guard context.channel.isWritable else { return }
-        case .upgraded: guard inFlight < state.limits.bytesInFlight else { return }
-        case .exchange:
-            guard let exchange, exchange.isSent, !exchange.isRequestComplete, inFlight < state.limits.bytesInFlight
-            else { return }
+    override func fire(_ timer: HTTPTimer) {
+        switch timer {
+        case .requestHead where phase == .idle && hasPartialHead:
+            answer(.refused(.timeout), to: nil, mayKeepAlive: false)
+        // A browser opens connections that it may need; it is told nothing about those that it does not.
+        case .requestHead where phase == .idle: close()
+        case .requestHead: break
+        default: close()
         }
-        isReadPending = true
-        context.read()
+    }
+
+    // MARK: Connections to apps
+
+    override func sharedBackends(on loop: any EventLoop) -> HTTPBackendPool {
+        if let shared { return shared }
+        let pool = HTTPBackendPool(limits: state.limits, loop: loop)
+        shared = pool
+        return pool
+    }
+
+    override func takeKeptBackend(_ request: HTTPVisitorRequest, _ route: HTTPRoute) -> Bool {
+        guard backend != nil, let kept = backendRoute, kept.name == route.tunnelName, kept.id == route.id else {
+            return false
+        }
+        return request.isRepeatable || backendIdleSince + state.limits.reuseForUnsafe > .now()
+    }
+
+    override func keepBackend(_ route: HTTPRoute) {
+        backendRoute = (route.tunnelName, route.id)
+        backendIdleSince = .now()
+    }
+
+    // MARK: Writing
+
+    override func writeHead(_ plan: HTTPResponsePlan) {
+        makeRoom(1_024)
+        plan.write(into: &outgoing)
+    }
+
+    override func writeInformational(_ head: HTTPResponseHead) throws(HTTPResponsePlan.Invalid) {
+        makeRoom(256)
+        do {
+            try HTTPResponsePlan.writeInformational(head, into: &outgoing)
+        } catch {
+            outgoing.clear()
+            throw error
+        }
+    }
+
+    override func writeBody(_ bytes: ByteBuffer, _ framing: HTTPResponsePlan.Framing) {
+        if framing == .chunked { outgoing.writeChunkSize(bytes.readableBytes) }
+        if bytes.readableBytes <= Self.copiedBytes {
+            outgoing.writeImmutableBuffer(bytes)
+        } else {
+            writeOutgoing()
+            context?.write(wrapOutboundOut(bytes), promise: nil)
+        }
+        if framing == .chunked { outgoing.writeStaticString("\r\n") }
+    }
+
+    override func writeEnd(_ trailers: HTTPHeaders?, _ framing: HTTPResponsePlan.Framing) {
+        guard framing == .chunked else { return }
+        outgoing.writeStaticString("0\r\n")
+        outgoing.writeTrailers(trailers)
+        outgoing.writeStaticString("\r\n")
+    }
+
+    override func writePage(_ page: HTTPPage, to head: HTTPRequestHead?, keepAlive: Bool) {
+        guard let context else { return }
+        outgoing = context.channel.allocator.buffer(capacity: 4_096)
+        let writer = HTTPPageWriter(
+            page,
+            for: head,
+            keepAlive: keepAlive,
+            now: state.clock.now(),
+            replacement: page.isReplaceable ? state.unknownNamePage : nil
+        )
+        writer.write(into: &outgoing)
+    }
+
+    override func responseEnds(keepAlive: Bool) {
+        guard keepAlive else {
+            closeGracefully()
+            return
+        }
+        flush()
+        phase = .idle
+        arm(.idle, state.limits.idle)
+        pump()
+    }
+
+    override func flush() {
+        guard let context else { return }
+        writeOutgoing()
+        context.flush()
+        if !context.channel.isWritable, timers[.visitorStall] == nil { arm(.visitorStall, state.limits.visitorStall) }
+    }
+
+    private func makeRoom(_ capacity: Int) {
+        if outgoing.readableBytes == 0, let context { outgoing = context.channel.allocator.buffer(capacity: capacity) }
+    }
+
+    private func writeOutgoing() {
+        guard let context, outgoing.readableBytes > 0 else { return }
+        context.write(wrapOutboundOut(outgoing), promise: nil)
+        outgoing = ByteBuffer()
+    }
+
+    // MARK: Leaving HTTP
+
+    override func upgrade(_ head: HTTPResponseHead) {
+        guard let exchange, exchange.isRequestComplete, let context else {
+            close()
+            return
+        }
+        outgoing = context.channel.allocator.buffer(capacity: 512)
+        do {
+            try HTTPResponsePlan.writeInformational(head, into: &outgoing)
+        } catch {
+            outgoing.clear()
+            failExchange(.invalidResponse(exchange.route))
+            return
+        }
+        state.appAnswered(exchange.route)
+        report(101, isUpgraded: true)
+        state.countUpgrade(1)
+        timers.cancel(.responseHead)
+        self.exchange = nil
+        phase = .upgraded
+        flush()
+        decoding.switchToRaw()
+        pump()
+    }
+
+    override func endOutput() {
+        guard phase == .upgraded, !isOutputClosed, let context else { return }
+        flush()
+        let ended = context.eventLoop.makePromise(of: Void.self)
+        ended.futureResult.assumeIsolated().whenComplete { _ in
+            self.isOutputClosed = true
+            if self.isInputClosed { self.close() }
+        }
+        context.close(mode: .output, promise: ended)
+    }
+
+    override func endUpgraded() {
+        dropBackend()
+        closeGracefully()
+    }
+
+    // MARK: The end
+
+    override func cutOff(_ code: HTTP2ErrorCode) {
+        guard let context else { return }
+        flush()
+        phase = .closed
+        ChannelReset.close(context.channel)
+    }
+
+    /// Lets the visitor read the last response before the connection goes: a socket closed with unread bytes is reset.
+    private func closeGracefully() {
+        guard let context else { return }
+        if phase == .upgraded { state.countUpgrade(-1) }
+        phase = .lingering
+        timers.cancelAll()
+        arm(.visitorStall, state.limits.visitorStall)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in self.linger() }
+        let last = outgoing
+        outgoing = ByteBuffer()
+        context.writeAndFlush(wrapOutboundOut(last), promise: written)
+        pump()
+    }
+
+    private func linger() {
+        guard phase == .lingering, let context else { return }
+        guard !isInputClosed else {
+            close()
+            return
+        }
+        arm(.linger, state.limits.linger)
+        let ended = context.eventLoop.makePromise(of: Void.self)
+        ended.futureResult.assumeIsolated().whenFailure { _ in self.close() }
+        context.close(mode: .output, promise: ended)
     }
 
     private static func refusal(_ failure: HTTPParseFailure) -> HTTPRefusal {
@@ -275,5 +357,11 @@ final class HTTPVisitorConnection: ChannelInboundHandler {
         case .invalidVersion: .versionUnknown
         default: .malformed(Text("The request is not valid HTTP.", zh: "请求不是有效的 HTTP。"))
         }
+    }
+}
+
+extension HTTPVisitorConnection: HTTPFrontEndConnection {
+    func drain() {
+        if phase == .idle { close() }
     }
 }

@@ -52,7 +52,10 @@ struct HTTPVisitorRequest: Sendable {
     /// Whether bytes of a body follow the head.
     var hasBody: Bool { framing != .none && framing != .length(0) }
 
-    var isHTTP10: Bool { head.version.minor == 0 }
+    var isHTTP10: Bool { head.version == .http1_0 }
+
+    /// Whether it is a call of gRPC, which needs HTTP/2 all the way.
+    var isGRPC: Bool { HTTPPreference.isGRPC(head) }
 
     /// Whether it may be sent a second time when it is not known whether the app got it (RFC 9110 section 9.2.2).
     var isRepeatable: Bool {
@@ -88,6 +91,66 @@ struct HTTPVisitorRequest: Sendable {
         hasBrokenCredentials = fields.authorizationCount > 1
         credentials = fields.authorizationCount == 1 ? Self.credentials(fields.authorization) : nil
         loops = fields.loops
+    }
+
+    /// Reads a head of HTTP/2 (RFC 9113 section 8.3.1); throws what is wrong with it.
+    init(
+        _ head: HTTPRequestHead,
+        _ pseudo: HTTP2RequestFields,
+        hasEnded: Bool,
+        limits: HTTPLimits
+    ) throws(HTTPRefusal) {
+        guard head.uri.utf8.count <= limits.targetBytes else { throw .targetTooLong }
+        guard head.method != .CONNECT else { throw .connect }
+        guard
+            HTTPField.isEqual(Substring(pseudo.scheme), "https") || HTTPField.isEqual(Substring(pseudo.scheme), "http")
+        else { throw HTTP2RequestFields.malformed }
+        let fields = try HTTPRequestFields(head)
+        // Only one hop's fields are left for the hop itself (section 8.2.2), and NIO has refused those.
+        guard fields.codingCount == 0, fields.upgrade == nil, fields.connectionOptions.isEmpty,
+            !fields.hasConnectionClose, !fields.hasConnectionKeepAlive, !fields.hasConnectionUpgrade
+        else { throw HTTP2RequestFields.malformed }
+        let target = try HTTPRequestTarget(head.uri, method: head.method)
+        guard target.authority == nil else { throw HTTP2RequestFields.malformed }
+        (host, hostField) = try Self.host(pseudo.authority, fields)
+        self.head = head
+        self.target = target.sent
+        path = target.path
+        kinds = fields.kinds
+        let framing = try Self.framing(fields, head.version)
+        if hasEnded {
+            guard framing == .none || framing == .length(0) else { throw HTTP2RequestFields.malformed }
+            self.framing = framing
+        } else {
+            self.framing = framing == .none ? .chunked : framing
+        }
+        stopsParser = false
+        keepAlive = true
+        upgrade = nil
+        connectionOptions = []
+        acceptsTrailers = fields.acceptsTrailers
+        expectsContinue = fields.expectsContinue
+        hasBrokenCredentials = fields.authorizationCount > 1
+        credentials = fields.authorizationCount == 1 ? Self.credentials(fields.authorization) : nil
+        loops = fields.loops
+    }
+
+    /// The host of a request of HTTP/2: `:authority`, which Host must not contradict.
+    private static func host(
+        _ authority: String?,
+        _ fields: HTTPRequestFields
+    ) throws(HTTPRefusal) -> (String, Substring) {
+        guard fields.hostCount <= 1 else { throw .malformed(Text("Host comes more than once.", zh: "Host 出现多次。")) }
+        let own = HTTPField.trim(fields.host)
+        guard let authority else {
+            guard fields.hostCount == 1 else { throw .malformed(Text("Host is missing.", zh: "缺少 Host。")) }
+            return (try name(own), own)
+        }
+        let asked = try name(Substring(authority))
+        guard fields.hostCount == 0 || HTTPField.isSameName(authority, String(own)) else {
+            throw .malformed(Text("Host contradicts :authority.", zh: "Host 与 :authority 不一致。"))
+        }
+        return (asked, Substring(authority))
     }
 
     private static func host(

@@ -73,8 +73,27 @@ final class TestFrontEnd: Sendable {
         responseHeaders: [String: String] = [:],
         change: (inout HTTPRoute) -> Void = { _ in }
     ) {
-        let reports = reports
         let port = app.port.withLockedValue { $0 }
+        add(
+            host,
+            port: port,
+            placement,
+            requestHeaders: requestHeaders,
+            responseHeaders: responseHeaders,
+            change: change
+        )
+    }
+
+    /// Adds a route to whatever listens on a port.
+    func add(
+        _ host: String,
+        port: Int,
+        _ placement: Placement = .sameLoop,
+        requestHeaders: [String: String] = [:],
+        responseHeaders: [String: String] = [:],
+        change: (inout HTTPRoute) -> Void = { _ in }
+    ) {
+        let reports = reports
         var route = HTTPRoute(
             tunnelName: host.split(separator: ".").first.map(String.init) ?? host,
             deviceName: "mei-laptop",
