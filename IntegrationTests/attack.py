@@ -17,15 +17,18 @@ import sys
 import threading
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
+import frpc  # noqa: E402
 import smuggling  # noqa: E402
+from authorities import Authority  # noqa: E402
 from broken_files import check_files  # noqa: E402
 from device import ACK, DATA, FIN, GO_AWAY, PING, RST, SYN, WINDOW, Device, invite_secret, mux  # noqa: E402
 from links import client_context  # noqa: E402
-from program import ADIT  # noqa: E402
+from program import ADIT, free_ports  # noqa: E402
 from scene import ControlVisitor, MemoryWatch, Scene, host_of, port_of  # noqa: E402
 
 # What the two processes may grow by over all attacks together; unoptimised builds keep more than others.
@@ -184,9 +187,9 @@ class Attack(unittest.TestCase):
             b"o" + struct.pack(">q", len(deep[:10240])) + deep[:10240],
             b"o" + struct.pack(">q", 2) + b"\xff\xfe",
             b"o" + struct.pack(">q", 4) + b"null",
-            b'o' + struct.pack(">q", 30) + b'{"pool_count":999999999999999}',
-            b'w' + struct.pack(">q", 15) + b'{"run_id":"zz"}',
-            b'v' + struct.pack(">q", 2) + b"{}",
+            b"o" + struct.pack(">q", 30) + b'{"pool_count":999999999999999}',
+            b"w" + struct.pack(">q", 15) + b'{"run_id":"zz"}',
+            b"v" + struct.pack(">q", 2) + b"{}",
             # wire v2: magic cut, wrong, absurd lengths and flags
             b"FRP\0\2\r",
             b"FRP\0\3\r\n" + b"\0" * 40,
@@ -197,21 +200,35 @@ class Attack(unittest.TestCase):
             b"FRP\0\2\r\n" + struct.pack(">HHIH", 16, 0, 4, 1) + b"{}",
             b"FRP\0\2\r\n" + struct.pack(">HHIH", 16, 0, 2, 0x4002),
             # yamux: types, versions, parity, data nobody asked for
-            mux(9, 0, 0, 0), b"\1" + mux(0, 1, 1, 0)[1:], mux(WINDOW, SYN, 2, 0), mux(WINDOW, SYN, 0, 0),
+            mux(9, 0, 0, 0),
+            b"\1" + mux(0, 1, 1, 0)[1:],
+            mux(WINDOW, SYN, 2, 0),
+            mux(WINDOW, SYN, 0, 0),
             mux(DATA, SYN, 1, 0xFFFFFFFF) + b"x" * 5000,
             mux(WINDOW, SYN, 1, 0xFFFFFFFF) + mux(WINDOW, 0, 1, 0xFFFFFFFF),
             mux(WINDOW, SYN, 1, 0) * 2,
-            mux(DATA, 0, 77, 10, b"x" * 10), mux(GO_AWAY, 0, 0, 0xFFFFFFFF),
-            mux(WINDOW, 0xFFFF, 1, 0), mux(DATA, SYN | FIN | RST | ACK, 1, 0),
+            mux(DATA, 0, 77, 10, b"x" * 10),
+            mux(GO_AWAY, 0, 0, 0xFFFFFFFF),
+            mux(WINDOW, 0xFFFF, 1, 0),
+            mux(DATA, SYN | FIN | RST | ACK, 1, 0),
             # TLS: records that are none, a hello cut, 0x17 first
-            b"\x16\x03\x01\xff\xff" + os.urandom(500), b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
-            b"\x17\x16\x03\x01\x40\x00" + os.urandom(20000), b"\x17" * 100, b"\x16",
+            b"\x16\x03\x01\xff\xff" + os.urandom(500),
+            b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+            b"\x17\x16\x03\x01\x40\x00" + os.urandom(20000),
+            b"\x17" * 100,
+            b"\x16",
             # HTTP on every port
-            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000, b"GET " + b"/" * 200000, b"GET / HTTP/1.1\r\nX: " + b"y" * 200000,
-            b"\r\n" * 50000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + os.urandom(3000),
+            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000,
+            b"GET " + b"/" * 200000,
+            b"GET / HTTP/1.1\r\nX: " + b"y" * 200000,
+            b"\r\n" * 50000,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + os.urandom(3000),
             # PROXY headers, SOCKS, SSH
-            b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + b"x" * 300, b"\r\n\r\n\0\r\nQUIT\n" + b"\xff" * 300, b"\5\1\0", b"SSH-2.0-x\r\n",
-        ]  # fmt: skip
+            b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + b"x" * 300,
+            b"\r\n\r\n\0\r\nQUIT\n" + b"\xff" * 300,
+            b"\5\1\0",
+            b"SSH-2.0-x\r\n",
+        ]
         ports = [self.scene.session_port, self.scene.http_port, port_of(self.addresses["echo"])]
 
         def one(index, port, frame, half_close):
@@ -258,9 +275,17 @@ class Attack(unittest.TestCase):
     def test_garbage_on_the_control_socket(self):
         path = str(self.scene.folder / "server" / "control.sock")
         for data in (
-            b"", b"\n", b"\0" * 5000, os.urandom(4000) + b"\n", b"{" * 4000 + b"\n", b"x" * 100000, b'{"command":"explode"}\n',
-            b'{"command":"status"}', b'{"command":["stop"]}\n', b"[" * 3000 + b"]" * 900 + b"\n",
-        ):  # fmt: skip
+            b"",
+            b"\n",
+            b"\0" * 5000,
+            os.urandom(4000) + b"\n",
+            b"{" * 4000 + b"\n",
+            b"x" * 100000,
+            b'{"command":"explode"}\n',
+            b'{"command":"status"}',
+            b'{"command":["stop"]}\n',
+            b"[" * 3000 + b"]" * 900 + b"\n",
+        ):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(5)
                 sock.connect(path)
@@ -376,12 +401,26 @@ class Attack(unittest.TestCase):
 
     def test_where_a_visitor_came_from_is_not_up_to_the_visitor(self):
         spoofed = [
-            "X-Forwarded-For", "x-forwarded-for", "X_Forwarded_For", "X-Forwarded_For", "X-Forwarded-Proto", "X-Forwarded-Host",
-            "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "X-Real_IP", "X-REAL-IP",
-        ]  # fmt: skip
+            "X-Forwarded-For",
+            "x-forwarded-for",
+            "X_Forwarded_For",
+            "X-Forwarded_For",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Host",
+            "X-Forwarded-Port",
+            "X-Forwarded-Server",
+            "X-Forwarded-Prefix",
+            "Forwarded",
+            "X-Real-IP",
+            "X-Real_IP",
+            "X-REAL-IP",
+        ]
         lines = "".join("%s: 203.0.113.99\r\n%s: 203.0.113.98\r\n" % (name, name) for name in spoofed)
         host = host_of(self.addresses["web"])
-        request = "POST /spoofed HTTP/1.1\r\nHost: %s\r\n%sTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" % (host, lines)
+        request = "POST /spoofed HTTP/1.1\r\nHost: %s\r\n%sTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" % (
+            host,
+            lines,
+        )
         trailers = "".join("%s: 203.0.113.97\r\n" % name for name in spoofed)
         with connect(self.scene.http_port, "127.0.6.1") as sock:
             sock.sendall((request + "2\r\nhi\r\n0\r\n" + trailers + "\r\n").encode())
@@ -403,10 +442,16 @@ class Attack(unittest.TestCase):
         host = host_of(self.addresses["guarded"])
         right = "Authorization: Basic bWU6c2VjcmV0\r\n"
         wrong = [
-            "", "Authorization: Basic bWU6d3Jvbmc=\r\n", "Authorization: Basic\r\n", "Authorization: Basic !!!!\r\n",
-            "Authorization: Bearer bWU6c2VjcmV0\r\n", "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n",
-            right + "Authorization: Basic eDp5\r\n", "Authorization: Basic bWU6c2VjcmV0AA==\r\n", "Authorization_: Basic bWU6c2VjcmV0\r\n",
-        ]  # fmt: skip
+            "",
+            "Authorization: Basic bWU6d3Jvbmc=\r\n",
+            "Authorization: Basic\r\n",
+            "Authorization: Basic !!!!\r\n",
+            "Authorization: Bearer bWU6c2VjcmV0\r\n",
+            "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n",
+            right + "Authorization: Basic eDp5\r\n",
+            "Authorization: Basic bWU6c2VjcmV0AA==\r\n",
+            "Authorization_: Basic bWU6c2VjcmV0\r\n",
+        ]
         for index, field in enumerate(wrong):
             path = "/guarded-%d" % index
             with connect(self.scene.http_port, "127.0.6.2") as sock:
@@ -510,7 +555,9 @@ class Attack(unittest.TestCase):
                 thief.send_message(5, b'{"proxy_name":"odd"}')
         for domain in ("web.localhost", "WEB.LOCALHOST", "*.localhost", "localhost", "web.localhost."):
             thief.send_message(
-                3, b'{"proxy_name":"domain","proxy_type":"http","custom_domains":["%s"],"adit":{"target":"localhost:1"}}' % domain.encode()
+                3,
+                b'{"proxy_name":"domain","proxy_type":"http","custom_domains":["%s"],"adit":{"target":"localhost:1"}}'
+                % domain.encode(),
             )
             answer = thief.read_message(4)
             self.assertIn("error", answer, domain)
@@ -548,6 +595,58 @@ class Attack(unittest.TestCase):
                     data = b"nothing"
                 self.assertNotIn(b'"src_addr"', data)
 
+    def test_a_server_that_asks_for_certificates_lets_in_nobody_without(self):
+        folder = self.scene.folder / "certificates"
+        folder.mkdir()
+        ours, others = Authority(folder, "ours"), Authority(folder, "others")
+        server, right = ours.issue("server"), ours.issue("right")
+        foreign, expired = others.issue("foreign"), ours.issue("expired", days=-1)
+        port, remote = free_ports(2)
+        (folder / "frps.toml").write_text(
+            'bindAddr = "127.0.0.1"\nbindPort = %d\nauth.token = "t"\n[transport.tls]\ncertFile = "%s"\nkeyFile = "%s"\n'
+            'trustedCaFile = "%s"\n' % (port, *server, ours.path)
+        )
+        self.scene.run("frps", "frps", "-c", str(folder / "frps.toml")).wait_for("frps started successfully")
+
+        def logs_in(pair=None, tls=True):
+            def context():
+                made = client_context()
+                if pair:
+                    made.load_cert_chain(*map(str, pair))
+                return made
+
+            with unittest.mock.patch.object(frpc.links, "client_context", context):
+                try:
+                    frpc.Client(("127.0.0.1", port), b"t", "v2", tls=tls).close()
+                    return True
+                except (OSError, ConnectionError):
+                    return False
+
+        self.assertTrue(logs_in(right))
+        for pair in (None, foreign, expired):
+            self.assertFalse(logs_in(pair), pair)
+        self.assertFalse(logs_in(tls=False))
+
+        # frpc of Adit's own shows its certificate, and does not talk to a server of another authority.
+        def runs(name, pair, authority, word):
+            (folder / (name + ".toml")).write_text(
+                'serverAddr = "127.0.0.1"\nserverPort = %d\nauth.token = "t"\nloginFailExit = true\n[transport.tls]\n'
+                'certFile = "%s"\nkeyFile = "%s"\ntrustedCaFile = "%s"\nserverName = "localhost"\n'
+                '[[proxies]]\nname = "%s"\ntype = "tcp"\nlocalPort = %d\nremotePort = %d\n'
+                % (port, *pair, authority.path, name, self.echo.port, remote)
+            )
+            program = self.scene.run(name, "frpc", "-c", str(folder / (name + ".toml")))
+            program.wait_for(word)
+            return program
+
+        good = runs("good", right, ours, "start proxy success")
+        self.assertEqual(runs("bad", foreign, ours, "login").process.wait(20), 1)
+        self.assertEqual(runs("doubtful", right, others, "login").process.wait(20), 1)
+        with connect(remote, "127.0.0.1") as sock:
+            sock.sendall(b"through TLS both ways")
+            self.assertEqual(sock.recv(100), b"through TLS both ways")
+        good.stop()
+
     # Files.
 
     def test_files_that_are_broken_in_every_way(self):
@@ -560,7 +659,9 @@ class Attack(unittest.TestCase):
         deadline = self.begun + 45
         while self.slow.open_count and time.monotonic() < deadline:
             time.sleep(0.2)
-        self.assertEqual(self.slow.open_count, 0, "slow heads are still waited for after %d s" % (time.monotonic() - self.begun))
+        self.assertEqual(
+            self.slow.open_count, 0, "slow heads are still waited for after %d s" % (time.monotonic() - self.begun)
+        )
 
 
 if __name__ == "__main__":

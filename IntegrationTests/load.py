@@ -284,7 +284,9 @@ def many_tunnels(ports):
         begun = time.monotonic()
         many = [
             scene.client(
-                name, [(tcp if n % 2 else web)("%s-%d" % (name, n), ports[0 if n % 2 else 2]) for n in range(TUNNELS_EACH)], joined=True
+                name,
+                [(tcp if n % 2 else web)("%s-%d" % (name, n), ports[0 if n % 2 else 2]) for n in range(TUNNELS_EACH)],
+                joined=True,
             )
             for name in names
         ]

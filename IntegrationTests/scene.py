@@ -54,7 +54,12 @@ class Scene:
 
     def adit(self, name, *arguments, status=0):
         done = subprocess.run(
-            [ADIT, *arguments], env=self.environment(name), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [ADIT, *arguments],
+            env=self.environment(name),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         if done.returncode != status:
             raise AssertionError("adit %s: %d\n%s" % (" ".join(arguments), done.returncode, done.stdout + done.stderr))

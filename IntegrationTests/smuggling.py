@@ -225,19 +225,74 @@ def cases(host):
     bad("TE.CL", top + chunked + "Content-Length: 4\r\n\r\n5c\r\n" + inner + zero)
     bad("CL twice, equal", top + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello" + inner)
     bad("CL twice, different", top + "Content-Length: 5\r\nContent-Length: 0\r\n\r\nhello" + inner)
-    for value in ("5, 5", "5, 6", "5,", ",5", "+5", "-5", "0x5", "5 5", "5a", "5.0", "", "1e1", "５", "99999999999999999999", "18446744073709551621",
-                  "9223372036854775808", "4294967296000000000000", "5;x", "\x0b5", "5\x0c", "'5'", "\u00a05"):  # fmt: skip
+    for value in (
+        "5, 5",
+        "5, 6",
+        "5,",
+        ",5",
+        "+5",
+        "-5",
+        "0x5",
+        "5 5",
+        "5a",
+        "5.0",
+        "",
+        "1e1",
+        "５",
+        "99999999999999999999",
+        "18446744073709551621",
+        "9223372036854775808",
+        "4294967296000000000000",
+        "5;x",
+        "\x0b5",
+        "5\x0c",
+        "'5'",
+        "\u00a05",
+    ):
         bad("CL %r" % value, top + "Content-Length: %s\r\n\r\nhello" % value + inner)
-    bad("CL in HTTP/1.0 with TE", ("POST {F} HTTP/1.0\r\nHost: %s\r\n" % host) + chunked + "Content-Length: 3\r\n\r\n" + zero + inner)
-    bad("TE in HTTP/1.0", ("POST {F} HTTP/1.0\r\nHost: %s\r\nConnection: keep-alive\r\n" % host) + chunked + "\r\n" + zero + inner)
+    bad(
+        "CL in HTTP/1.0 with TE",
+        ("POST {F} HTTP/1.0\r\nHost: %s\r\n" % host) + chunked + "Content-Length: 3\r\n\r\n" + zero + inner,
+    )
+    bad(
+        "TE in HTTP/1.0",
+        ("POST {F} HTTP/1.0\r\nHost: %s\r\nConnection: keep-alive\r\n" % host) + chunked + "\r\n" + zero + inner,
+    )
     good("CL with zeros in front", top + "Content-Length: 0005\r\n\r\nhello", 1, 200, 400)
     good("CL with space around", top + "Content-Length:  5 \t\r\n\r\nhello", 1, 200, 400)
     # Codings that one side might take for chunked and the other not.
-    for value in ("chunked, identity", "identity, chunked", "identity", "xchunked", "chunkedx", "chunked;q=1", "chunked,", ",chunked",
-                  "chunked chunked", "chunked, chunked", "gzip, chunked", "gzip", "\"chunked\"", "'chunked'", "chun\tked", "\x0bchunked",
-                  "chunked\x0c", "chunKed\x00", "\u212ahunked", "", "x\r\n chunked", "\r\n chunked", "cow", "c\u0068unked\u200b"):  # fmt: skip
+    for value in (
+        "chunked, identity",
+        "identity, chunked",
+        "identity",
+        "xchunked",
+        "chunkedx",
+        "chunked;q=1",
+        "chunked,",
+        ",chunked",
+        "chunked chunked",
+        "chunked, chunked",
+        "gzip, chunked",
+        "gzip",
+        '"chunked"',
+        "'chunked'",
+        "chun\tked",
+        "\x0bchunked",
+        "chunked\x0c",
+        "chunKed\x00",
+        "\u212ahunked",
+        "",
+        "x\r\n chunked",
+        "\r\n chunked",
+        "cow",
+        "c\u0068unked\u200b",
+    ):
         bad("TE %r" % value, top + "Transfer-Encoding: %s\r\n\r\n" % value + zero + inner, *REFUSED)
-        bad("TE %r with CL" % value, top + "Content-Length: 3\r\nTransfer-Encoding: %s\r\n\r\n" % value + zero + inner, *REFUSED)
+        bad(
+            "TE %r with CL" % value,
+            top + "Content-Length: 3\r\nTransfer-Encoding: %s\r\n\r\n" % value + zero + inner,
+            *REFUSED,
+        )
     bad("TE twice", top + chunked + chunked + "\r\n" + zero + inner, 400, 501, None)
     bad("TE twice, second cow", top + chunked + "Transfer-Encoding: cow\r\n\r\n" + zero + inner, 400, 501, None)
     bad("TE with space before colon", top + "Transfer-Encoding : chunked\r\n\r\n" + zero + inner)
@@ -250,7 +305,20 @@ def cases(host):
     good("chunked as others write it", top + "Transfer-Encoding: \tChunKed \r\n\r\n5\r\nhello\r\n" + zero)
     good("a field that only looks like TE", top + "Content-Length: 5\r\nTransfer_Encoding: chunked\r\n\r\nhello")
     # Chunks.
-    for size in ("FFFFFFFFFFFFFFFFF", "10000000000000005", "-5", "+5", "0x5", " 5", "5 x", "", "g", "5\x00", "5\u0661", "80000000000000000000000"):
+    for size in (
+        "FFFFFFFFFFFFFFFFF",
+        "10000000000000005",
+        "-5",
+        "+5",
+        "0x5",
+        " 5",
+        "5 x",
+        "",
+        "g",
+        "5\x00",
+        "5\u0661",
+        "80000000000000000000000",
+    ):
         bad("chunk size %r" % size, top + chunked + "\r\n%s\r\nhello\r\n" % size + zero + inner)
     bad("chunk longer than its size", top + chunked + "\r\n3\r\nhello\r\n" + zero + inner)
     bad("chunk without its end", top + chunked + "\r\n5\r\nhelloXX" + zero + inner)
@@ -259,8 +327,23 @@ def cases(host):
     bad("chunk size ended by CR", top + chunked + "\r\n5\rhello\r\n" + zero + inner)
     bad("chunk extension with LF", top + chunked + "\r\n5;a\nb\r\nhello\r\n" + zero + inner)
     good("chunk extension", top + chunked + "\r\n5;name=value\r\nhello\r\n0;x\r\n\r\n", 1, 200, 400)
-    good("chunk extensions of 200 KB", top + chunked + "\r\n5;" + "x" * 200000 + "\r\nhello\r\n" + zero, 1, 200, 400, 413, 431, None)
-    good("trailers that frame", top + chunked + "\r\n5\r\nhello\r\n0\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\nHost: evil\r\n\r\n", 1, 200, 400)
+    good(
+        "chunk extensions of 200 KB",
+        top + chunked + "\r\n5;" + "x" * 200000 + "\r\nhello\r\n" + zero,
+        1,
+        200,
+        400,
+        413,
+        431,
+        None,
+    )
+    good(
+        "trailers that frame",
+        top + chunked + "\r\n5\r\nhello\r\n0\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\nHost: evil\r\n\r\n",
+        1,
+        200,
+        400,
+    )
     bad("trailer with obs-fold", top + chunked + "\r\n0\r\nX: y\r\n z\r\n\r\n" + inner, 200, 400, None)
     # Lines.
     bad("bare LF everywhere", (get + "\r\n" + inner).replace("\r\n", "\n"), 400, 505, None)
@@ -283,13 +366,31 @@ def cases(host):
     # Request lines.
     bad("HTTP/0.9", "GET {F}\r\n" + inner, *REFUSED)
     bad("HTTP/0.9 without CR", "GET {F}\n" + inner, *REFUSED)
-    for version in ("HTTP/1.2", "HTTP/1.10", "HTTP/3.0", "HTTP/11", "http/1.1", "HTTP/1", "HTTP/1.1x", "HTTP/ 1.1", "ICY/1.1", "HTTP/-1.1"):
+    for version in (
+        "HTTP/1.2",
+        "HTTP/1.10",
+        "HTTP/3.0",
+        "HTTP/11",
+        "http/1.1",
+        "HTTP/1",
+        "HTTP/1.1x",
+        "HTTP/ 1.1",
+        "ICY/1.1",
+        "HTTP/-1.1",
+    ):
         bad("version " + version, "GET {F} %s\r\nHost: %s\r\n\r\n" % (version, host) + inner, *REFUSED)
     good("two spaces", "GET  {F} HTTP/1.1\r\nHost: %s\r\n\r\n" % host, 1, 200, 400, None)
     bad("tabs", "GET\t{F}\tHTTP/1.1\r\nHost: %s\r\n\r\n" % host + inner)
     bad("a space in the target", "GET {F} x HTTP/1.1\r\nHost: %s\r\n\r\n" % host + inner)
     bad("CONNECT", "CONNECT %s:80 HTTP/1.1\r\nHost: %s\r\n\r\n" % (host, host) + inner, 400, 405, 501, None)
-    bad("CONNECT elsewhere", "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n" + inner, 400, 405, 501, None)
+    bad(
+        "CONNECT elsewhere",
+        "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n" + inner,
+        400,
+        405,
+        501,
+        None,
+    )
     bad("method with bad bytes", "GE\u00d6T {F} HTTP/1.1\r\nHost: %s\r\n\r\n" % host + inner)
     bad("no method", " {F} HTTP/1.1\r\nHost: %s\r\n\r\n" % host + inner)
     bad("target without slash", "GET x{F} HTTP/1.1\r\nHost: %s\r\n\r\n" % host + inner)
@@ -301,12 +402,32 @@ def cases(host):
     bad("Host twice, other second", get + "Host: evil.example\r\n\r\n" + inner)
     name, port = host.rsplit(":", 1)
     for value, statuses in (
-        ("me@" + host, (400,)), ("%s/x" % host, (400,)), ("%s, evil" % host, (400,)), ("%s evil" % host, (400,)), (host + ":80", (400,)),
-        (name + ":99999", (400,)), (name + ":-1", (400,)), (name + ":x", (400,)), ("[::1]:80", (400, 404)), ("[::1", (400,)), ("[::ffff:127.0.0.1]", (400, 404)),
-        ("127.0.0.1:%s" % port, (400, 404)), ("169.254.169.254", (400, 404)), ("localhost:22", (400, 404)), ("wеb.localhost", (400, 404)), ("xn--a.localhost", (400, 404)),
-        ("*.localhost", (400, 404)), ("", (400, 404)), ("." * 40, (400, 404)), ("a" * 300, (400, 404)), ("web%2elocalhost", (400, 404)), ("web\\.localhost", (400, 404)),
-        ("xweb.localhost", (404,)), ("web.localhost.evil.example", (404,)), ("web.evil.localhost", (404,)),
-    ):  # fmt: skip
+        ("me@" + host, (400,)),
+        ("%s/x" % host, (400,)),
+        ("%s, evil" % host, (400,)),
+        ("%s evil" % host, (400,)),
+        (host + ":80", (400,)),
+        (name + ":99999", (400,)),
+        (name + ":-1", (400,)),
+        (name + ":x", (400,)),
+        ("[::1]:80", (400, 404)),
+        ("[::1", (400,)),
+        ("[::ffff:127.0.0.1]", (400, 404)),
+        ("127.0.0.1:%s" % port, (400, 404)),
+        ("169.254.169.254", (400, 404)),
+        ("localhost:22", (400, 404)),
+        ("wеb.localhost", (400, 404)),
+        ("xn--a.localhost", (400, 404)),
+        ("*.localhost", (400, 404)),
+        ("", (400, 404)),
+        ("." * 40, (400, 404)),
+        ("a" * 300, (400, 404)),
+        ("web%2elocalhost", (400, 404)),
+        ("web\\.localhost", (400, 404)),
+        ("xweb.localhost", (404,)),
+        ("web.localhost.evil.example", (404,)),
+        ("web.evil.localhost", (404,)),
+    ):
         bad("Host %r" % value[:40], "GET {F} HTTP/1.1\r\nHost: %s\r\n\r\n" % value, *statuses, None)
     for value in (name.upper(), name + ".", name + ".:" + port, name + ":1", "  " + host + " "):
         good("Host %r" % value, "GET {F} HTTP/1.1\r\nHost: %s\r\n\r\n" % value, 1, 200)
@@ -319,9 +440,24 @@ def cases(host):
     # Fields for one hop.
     for option in ("Content-Length", "Transfer-Encoding", "Host", "X-Forwarded-For, Authorization", "Connection"):
         good("Connection: " + option, top + "Connection: %s\r\nContent-Length: 5\r\n\r\nhello" % option, 1, 200, 400)
-    good("h2c", get + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 1, 200, 400, 426)
+    good(
+        "h2c",
+        get + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        1,
+        200,
+        400,
+        426,
+    )
     good("h2c and then a request", get + "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + inner, 1, 200, 400)
-    good("WebSocket with a body", top + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 40\r\n\r\n" + ("GET {S} HTTP/1.1\r\nX: " + "y" * 40)[:40], 1, 200, 400)
+    good(
+        "WebSocket with a body",
+        top
+        + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 40\r\n\r\n"
+        + ("GET {S} HTTP/1.1\r\nX: " + "y" * 40)[:40],
+        1,
+        200,
+        400,
+    )
     good("WebSocket that the service refuses", get + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + inner, 1, 200, 400)
     bad("unknown expectation", top + "Expect: 200-maybe\r\nContent-Length: 5\r\n\r\nhello", 417, 400, None)
     # Sizes.
@@ -347,7 +483,13 @@ def check(port, host, service):
         mark = "%s%d" % (os.urandom(3).hex(), index)
         first, second = "/first-" + mark, "/inside-" + mark
         body = poison.replace("{S}", second)
-        data = text.replace("{S}", second).replace("{F}", first).replace("{L}", str(len(body))).replace("{X}", "%x" % len(body)).encode()
+        data = (
+            text.replace("{S}", second)
+            .replace("{F}", first)
+            .replace("{L}", str(len(body)))
+            .replace("{X}", "%x" % len(body))
+            .encode()
+        )
         with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=("127.0.6.9", 0)) as sock:
             try:
                 sock.sendall(data)
@@ -365,7 +507,13 @@ def check(port, host, service):
         got = sum(first.encode() in line for line in heads)
         if requests and status == 200 and got != requests:
             faults.append("%s: the service got %d requests, not %d" % (name, got, requests))
-        if not requests and status != 200 and first.encode() in raw and 200 not in statuses and "\r\n\r\n" not in text.split("{F}")[0]:
+        if (
+            not requests
+            and status != 200
+            and first.encode() in raw
+            and 200 not in statuses
+            and "\r\n\r\n" not in text.split("{F}")[0]
+        ):
             # Chunks are found broken only after the head has gone on; then the request must not be complete.
             if got:
                 faults.append("%s: a refused request reached the service" % name)

@@ -113,16 +113,19 @@ class Device:
 
     def hello(self, payload_bytes=None):
         """Opens the control stream and exchanges hellos."""
-        self.client_hello = payload_bytes or json.dumps(
-            {
-                "bootstrap": {"transport": "tcp", "tls": True, "tcpMux": True},
-                "capabilities": {
-                    "message": {"codecs": ["json"]},
-                    "crypto": {"algorithms": ["aes-256-gcm"], "clientRandom": encoded(os.urandom(32))},
-                    "adit": {"version": 1, "features": FEATURES, "deviceKey": encoded(self.public_key)},
-                },
-            }
-        ).encode()
+        self.client_hello = (
+            payload_bytes
+            or json.dumps(
+                {
+                    "bootstrap": {"transport": "tcp", "tls": True, "tcpMux": True},
+                    "capabilities": {
+                        "message": {"codecs": ["json"]},
+                        "crypto": {"algorithms": ["aes-256-gcm"], "clientRandom": encoded(os.urandom(32))},
+                        "adit": {"version": 1, "features": FEATURES, "deviceKey": encoded(self.public_key)},
+                    },
+                }
+            ).encode()
+        )
         self.send_raw(mux(WINDOW, SYN, 1, 0))
         self.send_control(messages.MAGIC + struct.pack(">HHI", 1, 0, len(self.client_hello)) + self.client_hello)
         kind, self.server_hello = self._read_message_frame()
