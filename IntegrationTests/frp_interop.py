@@ -18,10 +18,11 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
 
+import datagrams  # noqa: E402
 import frpc  # noqa: E402
 import frps  # noqa: E402
 from program import ADIT, Program, free_ports  # noqa: E402
-from traffic import EchoService, PageService, echo_round_trip, fetch  # noqa: E402
+from traffic import EchoService, PageService, echo_round_trip, fetch, mixed_bytes  # noqa: E402
 
 TOKEN = "a token with spaces and 中文"
 MEGABYTE = 1 << 20
@@ -46,12 +47,12 @@ class Files(unittest.TestCase):
 class AditAsServer(Files):
     """`adit frps` and the Python client."""
 
-    def start(self, mux):
+    def start(self, mux, more=""):
         bind, http = free_ports(2)
         path = self.write(
             "frps.toml",
-            "bindAddr = '127.0.0.1'\nbindPort = %d\nvhostHTTPPort = %d\nauth.token = %s\ntransport.tcpMux = %s\n"
-            % (bind, http, json.dumps(TOKEN, ensure_ascii=False), str(mux).lower()),
+            "bindAddr = '127.0.0.1'\nbindPort = %d\nvhostHTTPPort = %d\nauth.token = %s\ntransport.tcpMux = %s\n%s"
+            % (bind, http, json.dumps(TOKEN, ensure_ascii=False), str(mux).lower(), more),
         )
         program = Program("frps", "-c", path)
         self.addCleanup(program.stop)
@@ -89,6 +90,47 @@ class AditAsServer(Files):
             with self.subTest(algorithm="xchacha20-poly1305", mux=mux):
                 self.check(bind, http, "v2", True, mux, False, algorithms=["xchacha20-poly1305"])
             self.assertEqual(program.stop(), 0)
+
+    def test_plain_connections_are_spliced(self):
+        program, bind, _ = self.start(False, "log.level = 'debug'\n")
+        for wire in ("v1", "v2"):
+            client = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), wire, False, False, False, user=wire)
+            address = client.add_proxy("plain", "tcp", ECHO.address)
+            echo_round_trip(("127.0.0.1", int(address.rsplit(":", 1)[1])), 8 * MEGABYTE)
+            program.wait_for("a visitor is spliced")
+            self.assertEqual(program.count("a visitor is spliced"), 1 if wire == "v1" else 2)
+            # What has to be changed on its way cannot be spliced.
+            address = client.add_proxy("sealed", "tcp", ECHO.address, True, True)
+            echo_round_trip(("127.0.0.1", int(address.rsplit(":", 1)[1])), MEGABYTE)
+            self.assertIsNone(client.error)
+            client.close()
+        self.assertEqual(program.count("a visitor is spliced"), 2)
+        self.assertEqual(program.stop(), 0)
+
+    def test_udp_in_every_combination(self):
+        service = datagrams.EchoDatagrams()
+        for mux in (True, False):
+            program, bind, _ = self.start(mux)
+            for wire, tls, transforms in itertools.product(("v1", "v2"), (True, False), (True, False)):
+                with self.subTest(wire=wire, tls=tls, mux=mux, transforms=transforms):
+                    client = frpc.Client(("127.0.0.1", bind), TOKEN.encode(), wire, tls, False, mux, user="me")
+                    address = client.add_proxy("dns", "udp", service.address, transforms, transforms)
+                    port = int(address.rsplit(":", 1)[1])
+                    for size in (0, 1, 1200, 1500, 7000, 40000):
+                        if size <= 7000 or wire == "v2":
+                            datagrams.ask(port, mixed_bytes(size))
+                    # One that no frame has room for is lost, and nothing else is.
+                    with datagrams.udp_socket() as sock:
+                        sock.sendto(bytes(9000 if wire == "v1" else 60000), ("127.0.0.1", port))
+                    datagrams.ask(port, b"still there")
+                    with datagrams.udp_socket() as first, datagrams.udp_socket() as second:
+                        datagrams.ask(port, b"first", sock=first)
+                        datagrams.ask(port, b"second", sock=second)
+                    self.assertIsNone(client.error)
+                    self.assertIsNone(client.session.error if client.session else None)
+                    client.close()
+            self.assertEqual(program.stop(), 0)
+        service.close()
 
     def test_a_wrong_token_is_refused(self):
         _, bind, _ = self.start(True)
@@ -146,6 +188,58 @@ class AditAsClient(Files):
             with self.subTest(wire=wire, tls=tls, mux=mux, transforms=transforms):
                 self.check(wire, tls, mux, transforms)
 
+    def test_plain_connections_are_spliced(self):
+        # The round trip of the visitor and the page that the server itself fetches.
+        program = self.check("v1", False, False, False, "log.level = 'debug'\n")
+        self.assertEqual(program.count("a visitor is spliced"), 2)
+        program = self.check("v2", False, False, True, "log.level = 'debug'\n")
+        self.assertEqual(program.count("a visitor is spliced"), 0)
+
+    def test_udp_in_every_combination(self):
+        service = datagrams.EchoDatagrams()
+        for wire, tls, mux, transforms in COMBINATIONS:
+            with self.subTest(wire=wire, tls=tls, mux=mux, transforms=transforms):
+                self.check_udp(service, wire, tls, mux, transforms)
+        service.close()
+
+    def check_udp(self, service, wire, tls, mux, transforms):
+        server = frps.Server(TOKEN.encode(), mux)
+        path = self.write(
+            "frpc-udp.toml",
+            "serverAddr = '127.0.0.1'\nserverPort = %d\nauth.token = %s\n"
+            "transport.wireProtocol = '%s'\ntransport.tls.enable = %s\ntransport.tcpMux = %s\n"
+            "[[proxies]]\nname = 'dns'\ntype = 'udp'\nlocalIP = '127.0.0.1'\nlocalPort = %d\nremotePort = 0\n"
+            "transport.useEncryption = %s\ntransport.useCompression = %s\n"
+            % (
+                server.port,
+                json.dumps(TOKEN, ensure_ascii=False),
+                wire,
+                str(tls).lower(),
+                str(mux).lower(),
+                service.address[1],
+                str(transforms).lower(),
+                str(transforms).lower(),
+            ),
+        )
+        program = Program("frpc", "-c", path)
+        try:
+            program.wait_for("[dns] start proxy success")
+            side = server.last_login.datagrams["dns"]
+            for size in (0, 1, 1200, 1500, 7000, 40000):
+                if size <= 7000 or wire == "v2":
+                    datagrams.ask(side.port, mixed_bytes(size))
+            with datagrams.udp_socket() as first, datagrams.udp_socket() as second:
+                datagrams.ask(side.port, b"first", sock=first)
+                datagrams.ask(side.port, b"second", sock=second)
+            # The service sees each visitor by a port of its own.
+            self.assertGreaterEqual(len(service.senders), 2)
+            self.assertEqual(side.faults, [])
+            self.assertEqual(server.faults(), [])
+            self.assertEqual(program.stop(), 0)
+        finally:
+            program.stop()
+            server.close()
+
     def test_the_custom_first_byte(self):
         self.check("v1", True, True, False, "transport.tls.disableCustomTLSFirstByte = false\n", first_byte=True)
 
@@ -191,6 +285,7 @@ class AditAsClient(Files):
                 self.assertGreater(login.pings, 0)
             self.assertEqual(server.faults(), [])
             self.assertEqual(program.stop(), 0)
+            return program
         finally:
             program.stop()
             server.close()

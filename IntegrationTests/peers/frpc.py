@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+import datagrams
 import links
 import messages
 import payload
@@ -76,7 +77,7 @@ class Client:
         """Registers a proxy; returns its remote_addr or raises Refused."""
         full = self.user + "." + name if self.user else name
         answer = self.answers[full] = queue.Queue()
-        self.proxies[full] = (local, encryption, compression)
+        self.proxies[full] = (kind, local, encryption, compression)
         self.control.send(
             "NewProxy", proxy_name=full, proxy_type=kind, use_encryption=encryption, use_compression=compression, **fields
         )
@@ -133,7 +134,13 @@ class Client:
                 link.close()
                 return
             self.work_connections += 1
-            local, encryption, compression = proxy
+            kind, local, encryption, compression = proxy
+            if kind == "udp":
+                side = datagrams.ClientSide(
+                    payload.transformed(link, self.token, encryption, compression), self.wire, local
+                )
+                side.run()
+                return
             service = links.SocketLink(socket.create_connection(local, timeout=10))
             service.sock.settimeout(None)
             links.join(service, payload.transformed(link, self.token, encryption, compression))

@@ -9,6 +9,7 @@ import queue
 import socket
 import threading
 
+import datagrams
 import links
 import messages
 import payload
@@ -48,6 +49,7 @@ class Login:
         self.run_id = run_id
         self.work = queue.Queue()
         self.listeners = {}
+        self.datagrams = {}
         self.domains = {}
         self.pings = 0
 
@@ -107,6 +109,12 @@ class Login:
 
             accept_loop(sock, visit)
             self.control.send("NewProxyResp", proxy_name=name, remote_addr=":%d" % port)
+        elif kind == "udp":
+            side = datagrams.ServerSide(
+                lambda: self.open_work(proxy, ("", 0), ("", 0)), self.wire, proxy.get("remote_port", 0)
+            )
+            self.listeners[name] = self.datagrams[name] = side
+            self.control.send("NewProxyResp", proxy_name=name, remote_addr=":%d" % side.port)
         elif kind in ("http", "https"):
             domains = proxy.get("custom_domains", [])
             self.domains[name] = domains

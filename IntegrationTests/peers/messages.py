@@ -30,6 +30,7 @@ KINDS = {
     "StartWorkConn": ("s", 8),
     "Ping": ("h", 11),
     "Pong": ("4", 12),
+    "UDPPacket": ("u", 13),
 }
 BY_BYTE = {ord(byte): name for name, (byte, _) in KINDS.items()}
 BY_ID = {number: name for name, (_, number) in KINDS.items()}

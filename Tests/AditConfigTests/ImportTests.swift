@@ -143,7 +143,10 @@ import Testing
 
                 # half, of type http, could not be carried over.
 
-                # dns, of type udp, could not be carried over.
+                # dns
+                [[tunnels]]
+                kind = "udp"
+                target = "127.0.0.1:53"
 
                 # Not carried over:
                 # - user me: Adit knows devices by their keys
@@ -151,7 +154,6 @@ import Testing
                 # - proxy web: customDomains * is not a domain for Adit
                 # - proxy web: locations: a tunnel of Adit serves every path
                 # - proxy half: httpUser and httpPassword: Adit needs both, and no colon in the user
-                # - proxy dns: Adit does not have tunnels of type udp yet
                 # - transport.protocol kcp (line 5): Adit does not have it yet
                 # - visitor v: Adit does not have private services yet
 
@@ -159,7 +161,7 @@ import Testing
         )
         let loaded = try ConfigurationFile.loadClient(bytes: Array(made.text.utf8), fileName: "adit.toml")
         #expect(loaded.warnings == [])
-        #expect(loaded.configuration.tunnels.count == 2)
+        #expect(loaded.configuration.tunnels.count == 3)
         #expect(loaded.configuration.token == "se\"cret")
     }
 
@@ -196,7 +198,9 @@ import Testing
             serverAddr = "a"
             [[proxies]]
             name = "x\\ntoken = 'stolen'"
-            type = "udp"
+            type = "tcpmux"
+            multiplexer = "httpconnect"
+            customDomains = ["a.example"]
             localPort = 1
             [[proxies]]
             name = "y\\u2028token"

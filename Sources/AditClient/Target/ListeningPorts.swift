@@ -35,6 +35,21 @@ package enum ListeningPorts {
         return merge(rows, names: names)
     }
 
+    /// Whether something of this machine has a port of UDP open; nil when that cannot be known.
+    package static func hasUDP(_ port: UInt16) -> Bool? {
+        let texts = ["/proc/net/udp", "/proc/net/udp6"].compactMap { SmallFile.text(at: $0, limit: 1 << 20) }
+        return texts.isEmpty ? nil : texts.contains { hasUDP(port, in: $0) }
+    }
+
+    /// Whether the text of /proc/net/udp or /proc/net/udp6 has a row with this local port that is not connected.
+    static func hasUDP(_ port: UInt16, in text: String) -> Bool {
+        let digits = Hexadecimal.encode([UInt8(port >> 8), UInt8(port & 255)]).uppercased()
+        return text.split(separator: "\n").dropFirst().contains { line in
+            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+            return fields.count > 3 && fields[1].hasSuffix(":" + digits) && fields[3] == "07"
+        }
+    }
+
     /// The LISTEN rows of the text of /proc/net/tcp or /proc/net/tcp6; lines of any other shape are passed over.
     static func parse(_ text: String) -> [Row] {
         var rows: [Row] = []

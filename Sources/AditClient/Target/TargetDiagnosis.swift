@@ -28,6 +28,7 @@ package struct TargetDiagnosis: Sendable {
         case .answered(let status, let after, _): .answers(status: status, after: after)
         case .speaksTLS: .fails(wrongScheme(target, command, speaks: "https"))
         case .speaksClear: .fails(wrongScheme(target, command, speaks: "http"))
+        case .unproven: .unknown
         case .failed(let failure): .fails(error(failure, target, command))
         }
     }

@@ -17,6 +17,8 @@ package enum ProbeResult: Sendable, Equatable {
     case speaksClear
     /// It accepted the connection and answered nothing that is HTTP.
     case silent(after: Duration)
+    /// Nothing speaks against it, and nothing can be proven: silence is normal for UDP.
+    case unproven
     /// It could not be reached.
     case failed(TargetFailure)
 }

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+import AditTunnel
 import GRDB
 package import NIOCore
 
@@ -141,15 +142,15 @@ extension Store {
     /// Notes that names and ports were in use until `now`.
     package func noteUsed(
         names: [String],
-        ports: [UInt16] = [],
+        ports: [PublicPort] = [],
         at now: UnixTime,
         on loop: any EventLoop
     ) -> EventLoopFuture<Void> {
         perform(on: loop) { database in
             for port in ports {
                 try database.execute(
-                    sql: "UPDATE portLease SET lastUsed = max(lastUsed, ?) WHERE port = ?",
-                    arguments: [now.seconds, port]
+                    sql: "UPDATE portLease SET lastUsed = max(lastUsed, ?) WHERE port = ? AND transport = ?",
+                    arguments: [now.seconds, port.number, port.kind.rawValue]
                 )
             }
             for name in names {

@@ -76,6 +76,25 @@ enum StoreSchema {
                     """
             )
         }
+        migrator.registerMigration("ports of udp") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE newPortLease (
+                        port INTEGER NOT NULL,
+                        transport TEXT NOT NULL,
+                        device TEXT NOT NULL REFERENCES device (key) ON DELETE CASCADE,
+                        target TEXT NOT NULL,
+                        lastUsed INTEGER NOT NULL,
+                        PRIMARY KEY (port, transport)
+                    ) STRICT;
+                    INSERT INTO newPortLease (port, transport, device, target, lastUsed)
+                        SELECT port, 'tcp', device, target, lastUsed FROM portLease;
+                    DROP TABLE portLease;
+                    ALTER TABLE newPortLease RENAME TO portLease;
+                    CREATE INDEX portLeaseDevice ON portLease (device, target);
+                    """
+            )
+        }
         return migrator
     }
 }

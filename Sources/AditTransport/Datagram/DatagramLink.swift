@@ -65,7 +65,7 @@ package final class DatagramLink {
     /// Begins to take what the connection brings; called on the link's event loop.
     package func start() {
         eventLoop.preconditionInEventLoop()
-        lastRead = .now()
+        lastRead = eventLoop.now
         schedule()
         let outlet = DatagramLinkOutlet(NIOLoopBound(self, eventLoop: eventLoop), on: eventLoop)
         if channel.eventLoop.inEventLoop {
@@ -136,7 +136,7 @@ package final class DatagramLink {
             unread.discardReadBytes()
             unread.writeImmutableBuffer(chunk)
         }
-        lastRead = .now()
+        lastRead = eventLoop.now
         do throws(WireError) {
             let count =
                 switch framing {
@@ -220,11 +220,11 @@ package final class DatagramLink {
 
     private func schedule() {
         guard case .frp(let version, let isServer) = framing, !isClosed else { return }
-        let delay = isServer ? max(.milliseconds(1), lastRead + Self.patience - .now()) : Self.pingInterval
+        let delay = isServer ? max(.milliseconds(1), lastRead + Self.patience - eventLoop.now) : Self.pingInterval
         timer = eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
             guard let self, !isClosed else { return }
             if isServer {
-                if NIODeadline.now() >= lastRead + Self.patience { return end("nothing came for 60 seconds") }
+                if eventLoop.now >= lastRead + Self.patience { return end("nothing came for 60 seconds") }
             } else {
                 var frame: [UInt8] = []
                 try? FRPFrame.message(.ping(FRPPing())).encode(version: version, into: &frame)

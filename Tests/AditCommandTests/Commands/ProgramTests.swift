@@ -91,12 +91,12 @@ import Testing
         #expect(verified.code == 0 && verified.output.hasSuffix("syntax is ok\n"))
         let failed = try await run(["-c", good], program: link)
         #expect(failed.code == 1 && failed.output.contains("login to the server failed"))
-        let udp = folder + "/udp.toml"
-        try "[[proxies]]\nname = \"dns\"\ntype = \"udp\"\nlocalPort = 53\n"
-            .write(toFile: udp, atomically: true, encoding: .utf8)
-        let refused = try await run(["verify", "-c", udp], program: link)
+        let secret = folder + "/stcp.toml"
+        try "[[proxies]]\nname = \"dns\"\ntype = \"stcp\"\nlocalPort = 53\n"
+            .write(toFile: secret, atomically: true, encoding: .utf8)
+        let refused = try await run(["verify", "-c", secret], program: link)
         #expect(refused.code == 1 && refused.output.isEmpty)
-        #expect(refused.errors.contains("proxies[0].type = udp is not available in this version"))
+        #expect(refused.errors.contains("proxies[0].type = stcp is not available in this version"))
         #expect(try await run(["-c", folder + "/missing"], program: link).code == 1)
     }
 }

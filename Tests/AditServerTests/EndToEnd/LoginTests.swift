@@ -144,7 +144,7 @@ struct LoginTests {
                 FRPNewProxy(proxyName: "z", proxyType: "http", customDomains: ["a.example.com"]),
                 "should not belong to subdomain host"
             ),
-            (FRPNewProxy(proxyName: "u", proxyType: "udp"), "no tunnels of type"),
+            (FRPNewProxy(proxyName: "u", proxyType: "tcpmux"), "no tunnels of type"),
         ]
         for (proxy, text) in cases {
             let error = await #expect(throws: AditError.self) { try await client.open(proxy) }

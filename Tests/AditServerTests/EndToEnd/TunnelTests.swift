@@ -159,7 +159,7 @@ struct TunnelTests {
         let test = try await TestServer.start { $0.allowedPorts = $0.publicPorts }
         let device = try await TestDevice(test, invite: test.invite())
         let cases: [(FRPNewProxy, ErrorCode)] = [
-            (FRPNewProxy(proxyName: "a", proxyType: "udp", adit: AditTunnelRequest()), .kindUnavailable),
+            (FRPNewProxy(proxyName: "a", proxyType: "stcp", adit: AditTunnelRequest()), .kindUnavailable),
             (.tcp("b", target: "localhost:22"), .riskyPort),
             (.tcp("c", port: 1), .portOutsideRange),
             (.http("d", name: "UPPER_case"), .nameInvalid),

@@ -71,16 +71,20 @@ struct AditSessionTests {
         let session = try #require(house.policy.snapshot.sessions.first)
         let visitors = [IPEndpoint(.v4(0xC633_6407), 4711), IPEndpoint(.v6(high: 0x2001_0DB8 << 32, low: 7), 53)]
         let datagrams = [0, 1, 1472, 1501, 8_000, 65_507].flatMap { size in
-            visitors.map { Datagram(visitor: $0, payload: ByteBuffer(repeating: UInt8(size & 255), count: size)) }
+            visitors.map { SeenDatagram(visitor: $0, payload: [UInt8](repeating: UInt8(size & 255), count: size)) }
         }
-        let channel = try await session.openDatagramConnection(proxyName: "udp").orFail(after: .seconds(30)).get()
-        let promise = channel.eventLoop.makePromise(of: [Datagram].self)
+        let channel = try await session.openWorkConnection(proxyName: "udp", visitor: nil, local: nil)
+            .orFail(after: .seconds(30)).get()
+        let promise = channel.eventLoop.makePromise(of: [SeenDatagram].self)
         try await channel.eventLoop.submit {
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(CollectDatagramsHandler(count: datagrams.count, promise: promise))
-            try pipeline.handler(type: EarlyDataHandler.self).handOver()
-            for datagram in datagrams { channel.write(datagram, promise: nil) }
-            channel.flush()
+            let recorder = DatagramRecorder()
+            recorder.onRound = { if $0.count == datagrams.count { promise.succeed($0) } }
+            let link = DatagramLink(channel, framing: .adit, on: channel.eventLoop, delegate: recorder)
+            link.start()
+            for datagram in datagrams {
+                #expect(datagram.payload.withUnsafeBytes { link.write($0, visitor: datagram.visitor) })
+            }
+            link.flush()
         }
         .get()
         #expect(try await promise.futureResult.orFail(after: .seconds(30)).get() == datagrams)
@@ -241,24 +245,5 @@ struct AditSessionTests {
         let error = try await device.disconnection()
         #expect(error?.code == .nameDoesNotResolve || error?.code == .serverUnreachable)
         try await device.session.stop().get()
-    }
-}
-
-/// Collects datagrams until there are enough of them.
-private final class CollectDatagramsHandler: ChannelInboundHandler {
-    typealias InboundIn = Datagram
-
-    private let count: Int
-    private let promise: EventLoopPromise<[Datagram]>
-    private var datagrams: [Datagram] = []
-
-    init(count: Int, promise: EventLoopPromise<[Datagram]>) {
-        self.count = count
-        self.promise = promise
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        datagrams.append(unwrapInboundIn(data))
-        if datagrams.count == count { promise.succeed(datagrams) }
     }
 }

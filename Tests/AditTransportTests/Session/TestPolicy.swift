@@ -138,7 +138,11 @@ final class EchoDelegate: DeviceSessionDelegate {
         let pipeline = channel.pipeline.syncOperations
         do {
             if start.proxyName.hasPrefix("udp") {
-                try pipeline.addHandlers([DatagramFrameHandler(), DatagramEchoHandler()])
+                let recorder = DatagramRecorder()
+                let link = DatagramLink(channel, framing: .adit, on: channel.eventLoop, delegate: recorder)
+                recorder.echo = link
+                link.start()
+                return
             } else {
                 try pipeline.addHandler(EchoHandler())
             }
@@ -146,16 +150,6 @@ final class EchoDelegate: DeviceSessionDelegate {
         } catch {
             channel.close(promise: nil)
         }
-    }
-}
-
-/// Sends each datagram back to the visitor that it came from.
-private final class DatagramEchoHandler: ChannelInboundHandler {
-    typealias InboundIn = Datagram
-    typealias OutboundOut = Datagram
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        context.writeAndFlush(wrapOutboundOut(unwrapInboundIn(data)), promise: nil)
     }
 }
 
