@@ -134,6 +134,9 @@ class Names(unittest.TestCase):
         self.assertEqual(self.curl(address + "/", *trust), service.body.decode())
         self.assertEqual(service.requests[-1][2]["X-Forwarded-Proto"], "https")
         self.assertEqual(self.curl(address + "/", *trust, "--tls-max", "1.2"), service.body.decode())
+        for flag, version in (("--http1.1", "1.1"), ("--http2", "2")):
+            told = self.curl(address + "/", *trust, flag, "--output", "/dev/null", "--write-out", "%{http_code} %{http_version}")
+            self.assertEqual(told, "200 " + version)
         self.curl(address + "/", *trust, "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0", status=35)
         code = ("--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}")
         self.assertEqual(self.curl(address + "/", *trust, *code, "--header", "Host: other.tunnel.test"), "421 ")

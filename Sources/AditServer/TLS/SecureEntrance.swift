@@ -14,7 +14,7 @@ import NIOCore
 /// server's certificates covers ends here and goes on through the reverse proxy. For every other name there is an alert.
 final class SecureEntrance: Sendable {
     /// What is spoken inside TLS that ends here, the preferred one first (RFC 7301).
-    static let protocols = ["http/1.1"]
+    static let protocols = ["h2", "http/1.1"]
     /// How many connections without a finished handshake there may be, together and from one address.
     private static let strangers = (total: 4096, fromOneAddress: 512)
 
@@ -161,8 +161,9 @@ final class SecureEntrance: Sendable {
         _ stranger: Stranger,
         mayName: @escaping @Sendable (String) -> Bool
     ) throws -> ClientHelloHandler.Decision {
-        let handshake = HandshakeHandler(patience: patience) { [names] _, channel in
+        let handshake = HandshakeHandler(patience: patience) { [names] negotiated, channel in
             stranger.leave()
+            if negotiated == "h2" { return names.initializeHTTP2(channel, mayName: mayName) }
             return names.initialize(channel, visitor: nil, isSecure: true, mayName: mayName)
         }
         try channel.pipeline.syncOperations.addHandlers(
