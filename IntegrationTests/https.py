@@ -10,8 +10,10 @@ import datetime
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -185,6 +187,57 @@ class Names(unittest.TestCase):
         self.assertEqual(shown, ssl.PEM_cert_to_DER_cert(pathlib.Path(own).read_text()))
         self.assertIn("vault", self.adit("server", "server", "status"))
         program.stop()
+        self.assertFalse(server.ended)
+
+    def test_a_slow_reader_gets_every_byte(self):
+        body = bytes(range(256)) * (16 << 12)
+        own, own_key = make_certificate(self.folder, "own", "vault.tunnel.test")
+        plain, secure = PageService(body=body), PageService(server_context(own, own_key), body)
+        self.start_server("--certificate", self.certificate, "--key", self.key)
+        self.join("laptop")
+        self.device("laptop", "http", str(plain.address[1]), "--name", "web")
+        self.device("laptop", "tls", str(secure.address[1]), "--name", "vault")
+        for name, trusted in (("web.tunnel.test", self.certificate), ("vault.tunnel.test", own)):
+            with self.subTest(name=name):
+                context = ssl.create_default_context(cafile=trusted)
+                with socket.create_connection(("127.0.0.1", self.https_port), timeout=20) as sock:
+                    with context.wrap_socket(sock, server_hostname=name) as visitor:
+                        visitor.sendall(b"GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % name.encode())
+                        received = bytearray()
+                        while True:
+                            # An end without close_notify would be an error here.
+                            part = visitor.recv(16384)
+                            if not part:
+                                break
+                            received += part
+                            time.sleep(0.003 if len(received) < 2 << 20 else 0)
+                self.assertEqual(bytes(received).split(b"\r\n\r\n", 1)[1] == body, True)
+
+    def test_strangers_cost_little_and_disturb_nobody(self):
+        service = PageService()
+        server = self.start_server("--certificate", self.certificate, "--key", self.key)
+        self.join("laptop")
+        _, address = self.device("laptop", "http", str(service.address[1]), "--name", "web")
+        silent = [socket.create_connection(("127.0.0.1", self.https_port), timeout=30) for _ in range(200)]
+        for number, sock in enumerate(silent):
+            sock.sendall((b"", b"\x16\x03\x01\x40", b"\x16\x03\x01\x10\x00\x01\x00")[number % 3])
+        generator = random.Random(11)
+        for number in range(100):
+            with socket.create_connection(("127.0.0.1", self.https_port), timeout=5) as sock:
+                try:
+                    sock.sendall((b"\x16\x03\x01", b"\x80", b"GET ")[number % 3] + generator.randbytes(generator.randrange(20000)))
+                    sock.recv(100)
+                except OSError:
+                    pass
+        self.assertEqual(self.curl(address + "/", "--cacert", self.certificate), service.body.decode())
+        begin = time.monotonic()
+        for sock in silent:
+            with sock:
+                try:
+                    self.assertEqual(sock.recv(100), b"")
+                except ConnectionError:
+                    pass
+        self.assertLess(time.monotonic() - begin, 15, "nobody may hold a connection without a handshake")
         self.assertFalse(server.ended)
 
     def test_a_new_certificate_is_taken_up_and_a_broken_one_is_not(self):

@@ -36,8 +36,8 @@ class EchoService:
 class PageService:
     """One HTML page on every path; POST answers with the hash of the body. With a context it speaks TLS."""
 
-    def __init__(self, context=None):
-        body = self.body = b"<!doctype html><title>peer</title><p>a page behind NAT</p>\n"
+    def __init__(self, context=None, body=b"<!doctype html><title>peer</title><p>a page behind NAT</p>\n"):
+        self.body = body
         self.requests = requests = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
