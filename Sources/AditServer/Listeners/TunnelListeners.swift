@@ -56,15 +56,22 @@ final class TunnelListeners: Sendable {
     private func initialize(_ visitor: any Channel, _ tunnel: OpenTunnel) -> EventLoopFuture<Void> {
         visitor.eventLoop.makeCompletedFuture {
             try visitor.pipeline.syncOperations.addHandler(EarlyDataHandler())
-            if tunnel.gate.isShaped {
-                try visitor.pipeline.syncOperations.addHandlers(tunnel.gate.visitorHandlers())
-            }
             self.carry(visitor, tunnel)
         }
     }
 
     /// Leads a visitor, whose channel has an `EarlyDataHandler`, to the tunnel's device, if it may come in.
+    ///
+    /// Called on the visitor's event loop.
     func carry(_ visitor: any Channel, _ tunnel: OpenTunnel) {
+        if tunnel.gate.isShaped {
+            do {
+                try visitor.pipeline.syncOperations.addHandlers(tunnel.gate.visitorHandlers())
+            } catch {
+                visitor.close(promise: nil)
+                return
+            }
+        }
         let source = visitor.remoteEndpoint
         tunnel.openStream(visitor: source, local: visitor.localEndpoint).whenComplete { result in
             switch result {

@@ -25,6 +25,7 @@ struct TLSCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A domain of your own, also *.example.com; may be repeated.", valueName: "name"))
     var domain: [String] = []
 
+    @OptionGroup var proxyProtocol: ProxyProtocolOptions
     @OptionGroup var access: AccessOptions
     @OptionGroup var session: SessionOptions
 
@@ -36,6 +37,7 @@ struct TLSCommand: AsyncParsableCommand {
         // Nothing inside can be looked at or rewritten.
         order.hostHeader = .keep
         try access.apply(to: &order)
+        proxyProtocol.apply(to: &order)
         return order
     }
 

@@ -130,10 +130,13 @@ extension ExplainPage {
     static let limitReached = ExplainPage(
         title: Text("a limit is reached", zh: "达到上限"),
         meaning: Text(
-            "The server bounds what one device may use, so that others are not disturbed.",
-            zh: "服务器限制单台设备的用量，以免影响他人。"
+            "The server bounds what one device may use, and a tunnel what its visitors may use.",
+            zh: "服务器限制单台设备的用量，隧道也可限制其访客的用量。"
         ),
-        causes: Text("Too many tunnels, connections or tries at once.", zh: "隧道、连接或尝试次数过多。"),
+        causes: Text(
+            "Too many tunnels, connections or tries at once; or the tunnel's --max-connections, --connection-rate or --request-rate.",
+            zh: "隧道、连接或尝试次数过多；或达到隧道的 --max-connections、--connection-rate、--request-rate。"
+        ),
         check: Text("adit status    shows this computer's tunnels", zh: "adit status    查看本机隧道"),
         fix: Text("Close tunnels that are not needed, or ask the owner for more.", zh: "关闭不需要的隧道，或向所有者申请更多额度。")
     )
