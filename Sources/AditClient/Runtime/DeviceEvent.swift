@@ -111,6 +111,8 @@ package struct RequestRow: Sendable, Equatable {
     package var visitor: String
     /// Whether the connection became another protocol, such as WebSocket.
     package var isUpgraded: Bool
+    /// How many requests before it came too fast to be shown one by one.
+    package var omitted: Int
 
     /// Makes a row from its parts.
     package init(
@@ -119,7 +121,8 @@ package struct RequestRow: Sendable, Equatable {
         status: Int,
         duration: Duration,
         visitor: String,
-        isUpgraded: Bool = false
+        isUpgraded: Bool = false,
+        omitted: Int = 0
     ) {
         self.method = method
         self.path = path
@@ -127,6 +130,7 @@ package struct RequestRow: Sendable, Equatable {
         self.duration = duration
         self.visitor = visitor
         self.isUpgraded = isUpgraded
+        self.omitted = omitted
     }
 }
 

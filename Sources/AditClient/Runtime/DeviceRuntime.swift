@@ -170,8 +170,9 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     }
 
     private func reported(_ report: AditRequestReport) {
+        let omitted = max(0, min(report.omitted, 1_000_000_000))
         let isKnown = state.withLockedValue { state in
-            state.tunnels[report.proxyName]?.status.requests += 1
+            state.tunnels[report.proxyName]?.status.requests += 1 + UInt64(omitted)
             return state.tunnels[report.proxyName] != nil
         }
         guard isKnown else { return }
@@ -184,7 +185,8 @@ package final class DeviceRuntime: DeviceSessionDelegate {
                     status: report.status,
                     duration: .milliseconds(max(0, report.durationMs)),
                     visitor: report.visitor,
-                    isUpgraded: report.upgraded
+                    isUpgraded: report.upgraded,
+                    omitted: omitted
                 )
             )
         )
@@ -266,11 +268,22 @@ package final class DeviceRuntime: DeviceSessionDelegate {
 
     /// One look at a target; whether a port of UDP is open can only be known on this machine.
     private func look(at order: TunnelOrder) -> EventLoopFuture<ProbeResult> {
-        guard order.kind == .udp else {
-            return TargetProbe(dialer: dialer).look(at: order.target, allowed: order.targetAllow, on: loop)
+        if order.kind == .udp { return lookForDatagrams(at: order.target) }
+        var target = order.target
+        // To an app of HTTP/2 alone, a request of HTTP/1.1 would be a fault.
+        if order.speaksHTTP2 { target.scheme = .tcp }
+        let found = TargetProbe(dialer: dialer).look(at: target, allowed: order.targetAllow, on: loop)
+        guard order.kind == .game, order.target.isLoopback else { return found }
+        // Many games have UDP alone.
+        return found.flatMap { [self] result in
+            guard case .failed(.refused) = result else { return loop.makeSucceededFuture(result) }
+            return lookForDatagrams(at: order.target).map { $0 == .unproven ? .unproven : result }
         }
-        guard order.target.isLoopback else { return loop.makeSucceededFuture(.unproven) }
-        return NIOThreadPool.singleton.runIfActive(eventLoop: loop) { ListeningPorts.hasUDP(order.target.port) }
+    }
+
+    private func lookForDatagrams(at target: TunnelTarget) -> EventLoopFuture<ProbeResult> {
+        guard target.isLoopback else { return loop.makeSucceededFuture(.unproven) }
+        return NIOThreadPool.singleton.runIfActive(eventLoop: loop) { ListeningPorts.hasUDP(target.port) }
             .map { $0 == false ? .failed(.refused) : .unproven }
             .flatMapErrorThrowing { _ in .unproven }
     }

@@ -57,6 +57,8 @@ package final class OpenTunnel: Sendable {
 
     /// Who may come in, and how much may pass.
     package let gate: VisitorGate
+    /// Tells the device of requests.
+    let reporter: RequestReporter
 
     private let live = NIOLockedValueBox(Live())
 
@@ -81,6 +83,7 @@ package final class OpenTunnel: Sendable {
         self.openedAt = openedAt
         proxyName = request.proxyName
         expiresAt = terms.life.map { openedAt + $0 }
+        reporter = RequestReporter(on: session.eventLoop) { session.send(.requestReport($0)) }
         gate = VisitorGate(
             session: session,
             proxyName: request.proxyName,

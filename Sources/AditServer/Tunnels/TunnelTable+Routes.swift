@@ -65,12 +65,13 @@ extension OpenTunnel {
             target: terms.target,
             auth: terms.auth,
             allow: terms.allow,
+            speaksHTTP2: request.adit?.http2 ?? false,
             hostHeaderRewrite: request.hostHeaderRewrite,
             requestHeaders: request.headers,
             responseHeaders: request.responseHeaders,
             state: .online,
             open: { visitor, _ in self.openStream(visitor: visitor, local: nil) },
-            report: { report in self.session.send(.requestReport(report)) },
+            report: { report in self.reporter.report(report) },
             admitRequest: { visitor in self.gate.admitRequest(visitor) },
             refused: { visitor, reason in self.gate.refuse(visitor, reason) }
         )

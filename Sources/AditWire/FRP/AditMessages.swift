@@ -15,6 +15,8 @@ package struct AditRequestReport: Sendable, Equatable {
     package var visitor: String
     /// Whether the connection left HTTP, as a WebSocket does.
     package var upgraded: Bool
+    /// How many requests before this one came too fast to be reported one by one.
+    package var omitted: Int
 
     /// Makes a report from its fields.
     package init(
@@ -25,7 +27,8 @@ package struct AditRequestReport: Sendable, Equatable {
         status: Int = 0,
         durationMs: Int64 = 0,
         visitor: String = "",
-        upgraded: Bool = false
+        upgraded: Bool = false,
+        omitted: Int = 0
     ) {
         self.proxyName = proxyName
         self.time = time
@@ -35,6 +38,7 @@ package struct AditRequestReport: Sendable, Equatable {
         self.durationMs = durationMs
         self.visitor = visitor
         self.upgraded = upgraded
+        self.omitted = omitted
     }
 }
 
@@ -114,7 +118,9 @@ extension AditVisitorsRefused: JSONMessage {
 }
 
 extension AditRequestReport: JSONMessage {
-    private enum Key: String, CodingKey { case proxyName, time, method, path, status, durationMs, visitor, upgraded }
+    private enum Key: String, CodingKey {
+        case proxyName, time, method, path, status, durationMs, visitor, upgraded, omitted
+    }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -126,7 +132,8 @@ extension AditRequestReport: JSONMessage {
             status: try fields.number(.status),
             durationMs: try fields.number(.durationMs),
             visitor: try fields.text(.visitor),
-            upgraded: try fields.flag(.upgraded)
+            upgraded: try fields.flag(.upgraded),
+            omitted: try fields.number(.omitted)
         )
     }
 
@@ -139,6 +146,7 @@ extension AditRequestReport: JSONMessage {
         object.field("durationMs", durationMs)
         object.field("visitor", visitor)
         object.field("upgraded", upgraded)
+        object.field("omitted", omitted)
     }
 }
 

@@ -76,6 +76,7 @@ enum EventJSON {
                 "path": .string(row.path), "status": .number(Int64(row.status)),
                 "durationMs": milliseconds(row.duration),
                 "visitor": .string(row.visitor), "upgraded": .boolean(row.isUpgraded),
+                "omitted": row.omitted == 0 ? nil : .number(Int64(row.omitted)),
             ])
         case .visitorCame(let name, let visitor):
             return JSONLine([

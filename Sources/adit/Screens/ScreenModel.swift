@@ -72,7 +72,8 @@ struct ScreenModel: Sendable {
             output = lines(for: error, of: name)
         case .health(let name, let now): output = healthChanged(name, now)
         case .hostRewritten(let name, let error): output = lines(for: error, of: name)
-        case .request(let name, let row): output = rows([requestRow(row, of: name, at: time)])
+        case .request(let name, let row):
+            output = rows(omittedRow(row.omitted, at: time) + [requestRow(row, of: name, at: time)])
         case .visitorCame(let name, let visitor):
             output = rows(["\(time.clock)  + \(Figures.padded(Foreign.clean(visitor), 22)) \(tag(name))"])
         case .visitorLeft(let name, let visitor, let visit):
@@ -247,6 +248,15 @@ struct ScreenModel: Sendable {
             + (color.map { style.paint(shown, $0) } ?? shown)
             + Figures.rightAligned(Figures.duration(row.duration), 8) + "   " + Foreign.clean(row.visitor)
             + (orders.count > 1 ? "   \(name)" : "")
+    }
+
+    private func omittedRow(_ count: Int, at time: ScreenTime) -> [String] {
+        guard count > 0 else { return [] }
+        let words = Text(
+            "\(count == 1 ? "1 more request" : "\(count) more requests"), too fast to show one by one",
+            zh: "另有 \(count) 个请求，太快而未逐条显示"
+        )
+        return ["\(time.clock)  · \(words.in(style.language))"]
     }
 
     private func visitRow(_ visitor: String, _ visit: VisitStatistics, of name: String, at time: ScreenTime) -> String {

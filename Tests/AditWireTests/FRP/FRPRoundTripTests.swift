@@ -194,7 +194,8 @@ private struct RandomMessages {
                     status: port(),
                     durationMs: Int64(port()),
                     visitor: text(),
-                    upgraded: flag()
+                    upgraded: flag(),
+                    omitted: port()
                 )
             ),
             .tunnelClosed(AditTunnelClosed(proxyName: text(), error: failure())),
