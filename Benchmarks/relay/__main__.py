@@ -46,7 +46,7 @@ def arguments():
     for each in options.only:
         if each not in NAMES:
             parser.error("there is no case %s; the cases are %s" % (each, ", ".join(NAMES)))
-    options.rounds = options.rounds or (3 if options.quick else 5)
+    options.rounds = options.rounds or (2 if options.quick else 5)
     return options
 
 

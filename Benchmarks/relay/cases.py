@@ -26,7 +26,7 @@ class Case:
 
 def bulk(direction, streams):
     def drive(bench, relay):
-        return bench.load.run("bulk", relay.port, direction, streams, bench.amount(GIGABYTE, 400_000_000))
+        return bench.load.run("bulk", relay.port, direction, streams, bench.amount(600_000_000, 250_000_000))
 
     return drive
 
@@ -40,8 +40,7 @@ def named_requests(bench, relay):
 
 
 def secure_requests(bench, relay):
-    # Longer: the handshakes of the 50 connections are to disappear among the requests.
-    return wrk(bench.folder, "https://HOST:%d/" % relay.port, bench.amount(3, 2), relay.host)
+    return wrk(bench.folder, "https://HOST:%d/" % relay.port, bench.amount(3, 1), relay.host)
 
 
 def connections(bench, relay):
