@@ -26,14 +26,35 @@ package struct DatagramVisit: Sendable, Equatable {
     package var visitor: IPEndpoint
     /// How long it lasted.
     package var duration: Duration
-    /// Datagrams and bytes from the visitor.
+    /// Datagrams from the visitor.
     package var datagramsIn: Int
+    /// Bytes from the visitor.
     package var bytesIn: Int
-    /// Datagrams and bytes to the visitor.
+    /// Datagrams to the visitor.
     package var datagramsOut: Int
+    /// Bytes to the visitor.
     package var bytesOut: Int
     /// Datagrams that were thrown away.
     package var drops: Int
+
+    /// Makes a visit from its parts.
+    package init(
+        visitor: IPEndpoint,
+        duration: Duration,
+        datagramsIn: Int,
+        bytesIn: Int,
+        datagramsOut: Int,
+        bytesOut: Int,
+        drops: Int
+    ) {
+        self.visitor = visitor
+        self.duration = duration
+        self.datagramsIn = datagramsIn
+        self.bytesIn = bytesIn
+        self.datagramsOut = datagramsOut
+        self.bytesOut = bytesOut
+        self.drops = drops
+    }
 }
 
 /// Leads the datagrams of a tunnel's visitors to its target: one socket for each visitor, so that the target can tell them
@@ -63,6 +84,8 @@ package final class DatagramService {
 
     /// How long the addresses of the target are good.
     private static let addressLife = Duration.seconds(30)
+    /// How often the kernel is asked what it threw away, while there are visitors.
+    private static let lookInterval = Duration.seconds(5)
     /// How much waits for the target's address.
     private static let maximumEarly = 64
 
@@ -142,6 +165,10 @@ package final class DatagramService {
 
     private func settle() {
         isInRound = false
+        addFigures()
+    }
+
+    private func addFigures() {
         guard round != DatagramTally.Figures() else { return }
         tally.add(round)
         round = DatagramTally.Figures()
@@ -149,11 +176,13 @@ package final class DatagramService {
 
     private func schedule() {
         guard timer == nil, !isClosed, let deadline = flows.nextDeadline else { return }
-        let at = NIODeadline.uptimeNanoseconds(UInt64(clamping: deadline.nanoseconds))
+        let due = min(deadline, now + Self.lookInterval)
+        let at = NIODeadline.uptimeNanoseconds(UInt64(clamping: due.nanoseconds))
         timer = eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
             timer = nil
             now = Instant(.now())
             while let ended = flows.expire(at: now) { leave(ended) }
+            for session in sessions { if let session { countKernelDrops(of: session) } }
             settle()
             schedule()
         }
@@ -188,6 +217,7 @@ package final class DatagramService {
         latest = (visitor, index)
         round.visitorsNow += 1
         round.visitorsTotal += 1
+        addFigures()
         tell(.came(visitor))
         schedule()
         return session
@@ -200,6 +230,7 @@ package final class DatagramService {
                 continue
             }
             session.socket = made.socket
+            session.sendDrops = 0
             session.place = place
             return true
         }
@@ -207,8 +238,11 @@ package final class DatagramService {
     }
 
     private func leave(_ ended: DatagramFlows.Ended) {
+        var ended = ended
         if let session = sessions[ended.index] {
-            countSendDrops(of: session)
+            let lost = (session.socket?.takeKernelDrops() ?? 0) + session.unseenSendDrops
+            round.drops &+= UInt64(lost)
+            ended.flow.drops += lost
             session.socket?.close()
         }
         sessions[ended.index] = nil
@@ -216,6 +250,8 @@ package final class DatagramService {
         round.drops &+= UInt64(waiting)
         latest = nil
         round.visitorsNow -= 1
+        // Whoever hears of it may look at the figures at once.
+        addFigures()
         let flow = ended.flow
         tell(
             .left(
@@ -233,10 +269,16 @@ package final class DatagramService {
     }
 
     private func countSendDrops(of session: DatagramSession) {
-        guard let socket = session.socket else { return }
-        let news = socket.sendDrops - session.sendDrops
-        session.sendDrops = socket.sendDrops
-        if news > 0 { drop(session.index, news) }
+        let news = session.unseenSendDrops
+        guard news > 0 else { return }
+        session.sendDrops += news
+        drop(session.index, news)
+    }
+
+    /// Counts what the target sent faster than it was read here.
+    private func countKernelDrops(of session: DatagramSession) {
+        guard let news = session.socket?.takeKernelDrops(), news > 0 else { return }
+        drop(session.index, news)
     }
 
     // MARK: The target's address
@@ -397,23 +439,26 @@ extension DatagramService {
         }
     }
 
-    /// Nobody listens at the session's address: the next address has its turn, or the person is told.
+    /// Nobody listens at the session's address: the next address has its turn, and after the last the first again.
     func refused(_ session: DatagramSession) {
         guard !isClosed, sessions[session.index] === session else { return }
-        guard !session.hasAnswered, session.place + 1 < addresses.count else {
+        let isLast = session.hasAnswered || session.place + 1 >= addresses.count
+        if isLast {
             hasAnswered = false
             tell(.refused)
-            return
         }
+        guard !session.hasAnswered, addresses.count > 1 else { return }
         // Called from within the socket that is given up.
-        let next = session.place + 1
+        let former = session.place
         eventLoop.assumeIsolated().execute { [self] in
-            guard !isClosed, sessions[session.index] === session, session.place + 1 == next else { return }
-            let former = session.socket
+            guard !isClosed, sessions[session.index] === session, session.place == former else { return }
+            let socket = session.socket
             session.socket = nil
-            former?.close()
-            guard connect(session, from: next), let socket = session.socket else { return }
-            guard let again = session.unanswered else { return }
+            socket?.close()
+            let isConnected = connect(session, from: isLast ? 0 : former + 1) || connect(session, from: 0)
+            guard isConnected, let socket = session.socket else { return }
+            // Each address gets it once; what comes later is the visitor's to send again.
+            guard !isLast, let again = session.unanswered else { return }
             again.withUnsafeReadableBytes { bytes in
                 socket.send(bytes)
                 socket.flush()

@@ -25,6 +25,9 @@ final class DatagramSession: DatagramSocketDelegate {
     /// How many of the socket's drops were counted.
     var sendDrops = 0
 
+    /// How many of the socket's drops were not counted yet.
+    var unseenSendDrops: Int { socket.map { $0.sendDrops - sendDrops } ?? 0 }
+
     private let service: DatagramService
 
     init(index: Int, visitor: IPEndpoint, service: DatagramService) {

@@ -11,7 +11,7 @@ import ArgumentParser
 struct FRPClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "frpc",
-        abstract: "The client with frp's own files, flags and log: proxies of type tcp and http.",
+        abstract: "The client with frp's own files, flags and log: proxies of type tcp, udp, http and https.",
         subcommands: [
             FRPClientRunCommand.self, FRPClientVerifyCommand.self, FRPClientTCPCommand.self,
             FRPClientUDPCommand.self, FRPClientHTTPCommand.self, FRPClientHTTPSCommand.self,

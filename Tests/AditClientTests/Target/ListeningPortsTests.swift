@@ -57,3 +57,19 @@ import Testing
         #expect(!ContainerFacts.namesContainer("0::/init.scope\n"))
     }
 }
+
+@Suite("Ports of UDP that are open")
+struct OpenDatagramPortsTests {
+    @Test("a row of /proc/net/udp with the port says so, one that is connected does not")
+    func rows() {
+        let text = """
+               sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+              101: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+              102: 00000000:4A51 0100007F:0035 01 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+            """
+        #expect(ListeningPorts.hasUDP(53, in: text))
+        #expect(!ListeningPorts.hasUDP(0x4A51, in: text))
+        #expect(!ListeningPorts.hasUDP(5353, in: text))
+        #expect(!ListeningPorts.hasUDP(53, in: "") && !ListeningPorts.hasUDP(53, in: "a\nb c d e"))
+    }
+}
