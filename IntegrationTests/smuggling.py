@@ -495,7 +495,7 @@ def check(port, host, service):
                 sock.sendall(data)
             except OSError:
                 pass
-            reply = read_reply(sock, 3)
+            reply = read_reply(sock, 10)
             rest = read_rest(sock, 0.2)
         status = int(reply[9:12]) if reply.startswith(b"HTTP/1.") and reply[9:12].isdigit() else None
         faults = []

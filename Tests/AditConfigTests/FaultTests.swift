@@ -345,7 +345,7 @@ import Testing
         Case(file: "frps.yaml", text: "bindPort: 7000\n\tx: 1\n", places: ["2:1 "], says: "spaces, not with tabs"),
         Case(file: "frps.yaml", text: "a: 1\nbindPort: 1\na: 2\n", places: ["3:1 "], says: "there twice"),
         Case(file: "frps.yaml", text: "a:\n  b: 1\n  c: 2\n  b: 3\n", places: ["4:3 "], says: "there twice"),
-        Case(file: "frps.yaml", text: "{a: 1, a: 2}\n", places: ["1:1 "], says: "there twice"),
+        Case(file: "frps.yaml", text: "{a: 1, a: 2}\n", places: ["1:2 "], says: "there twice"),
         Case(file: "frps.yaml", text: "a: [1\n", places: ["2:1 "]),
         Case(file: "frps.yaml", text: "a: 1\n---\nb: 2\n", places: ["2:1 "]),
         Case(file: "frps.yaml", text: "? [a, b]\n: 1\n", places: ["1:3 "], says: "a key has to be text"),

@@ -177,7 +177,7 @@ struct HostileConnectionTests {
             house.configuration(.token("secret", try DeviceKey(seed: [UInt8](repeating: 6, count: 32))))
         )
         guess.session.start()
-        #expect(try await guess.disconnection()?.why.first?.english == "Too many failed logins from this address")
+        #expect(try await guess.disconnection()?.what.english == "Too many failed logins from this address")
         try await guess.session.stop().get()
         try await device.session.stop().get()
         try await house.close()
