@@ -56,6 +56,8 @@ package struct TunnelOrder: Sendable, Hashable {
     package var idleTimeout: Duration?
     /// Whether a risky port may be open to everybody.
     package var isPublic = false
+    /// Whether the app speaks HTTP/2 alone, in clear text or inside its TLS; gRPC is led to any app so.
+    package var speaksHTTP2 = false
     /// How the `Host` header reaches the app.
     package var hostHeader = HostHeader.automatic
     /// Headers set on each request of a web tunnel before the app gets it.
@@ -92,7 +94,8 @@ package struct TunnelOrder: Sendable, Hashable {
             connectionRate: limits.connectionRate?.description ?? "",
             requestRate: limits.requestRate?.description ?? "",
             bandwidth: limits.bandwidth?.bytesPerSecond ?? 0,
-            idle: Int(idleTimeout?.components.seconds ?? 0)
+            idle: Int(idleTimeout?.components.seconds ?? 0),
+            http2: speaksHTTP2
         )
         return proxy
     }

@@ -50,6 +50,12 @@ package struct TunnelTarget: Hashable, Sendable, CustomStringConvertible {
         self.init(scheme: spoken, host: place.host.lowercased(), port: place.port)
     }
 
+    /// The `http://` target that an `h2c://` one means, whose app speaks cleartext HTTP/2; nil for any other text.
+    package static func http2Place(_ text: String) -> String? {
+        let scheme = "h2c://"
+        return text.lowercased().hasPrefix(scheme) ? "http://" + text.dropFirst(scheme.count) : nil
+    }
+
     /// Whether the target is this machine by its loopback address.
     package var isLoopback: Bool {
         host == "localhost" || host.hasSuffix(".localhost") || IPAddress(host)?.isLoopback == true

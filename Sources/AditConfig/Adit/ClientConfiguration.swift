@@ -59,6 +59,8 @@ package struct TunnelConfiguration: Sendable, Equatable {
     package var idle: Duration?
     /// The word that a port which is attacked within a day may be opened to the whole internet.
     package var isPublic = false
+    /// Whether the service speaks HTTP/2 alone; an `h2c://` target says so too.
+    package var http2 = false
     /// The Host header that the service gets: a value, `keep` for the visitor's, or `auto`, which nil stands for as well.
     package var hostHeader: String?
     /// Headers set on each request before the service gets it.

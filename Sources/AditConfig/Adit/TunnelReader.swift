@@ -48,6 +48,14 @@ enum TunnelReader {
             if kind == .http || kind == .tls || kind == .tcp { onlyFor("udp", entry, scope) }
         }
         tunnel.isPublic = scope.boolean("public") ?? false
+        tunnel.http2 = scope.boolean("http2") ?? false
+        if tunnel.http2, tunnel.target.hasPrefix("https://"), let entry = scope.entry("http2") {
+            scope.wrong(
+                entry,
+                Text("http2 is for services without TLS", zh: "http2 只用于未加密的服务"),
+                hint: Text("kind = \"tls\" leads TLS to the service", zh: "kind = \"tls\" 会把 TLS 直接转给服务")
+            )
+        }
         tunnel.hostHeader = scope.string("hostHeader")
         if let host = tunnel.hostHeader, let entry = scope.entry("hostHeader"),
             !isHeaderValue(host) || host.isEmpty
@@ -65,7 +73,7 @@ enum TunnelReader {
             )
         }
         if kind == .tcp || kind == .udp || kind == .game {
-            for key in ["domains", "auth", "hostHeader", "requestHeaders", "requestRate"] {
+            for key in ["domains", "auth", "hostHeader", "requestHeaders", "requestRate", "http2"] {
                 if let entry = scope.entry(key) { onlyFor("http", entry, scope) }
             }
         }
@@ -140,7 +148,8 @@ enum TunnelReader {
         if let port = UInt16(text), port > 0, text.utf8.allSatisfy({ (48...57).contains($0) }) {
             return true
         }
-        for (scheme, port) in [("http://", UInt16(80)), ("https://", 443)] where text.hasPrefix(scheme) {
+        for (scheme, port) in [("http://", UInt16(80)), ("https://", 443), ("h2c://", 80)] where text.hasPrefix(scheme)
+        {
             let authority = text.dropFirst(scheme.count).prefix { $0 != "/" }
             let rest = text.dropFirst(scheme.count + authority.count)
             return HostPort(String(authority), defaultPort: port) != nil

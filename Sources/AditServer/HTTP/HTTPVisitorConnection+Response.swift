@@ -103,7 +103,7 @@ extension HTTPRequestCarrier {
         switch phase {
         case .upgraded: endUpgraded()
         case .exchange:
-            guard let exchange, exchange.isSent else { return }
+            guard let exchange else { return }
             if loss == .closed || loss == .reset(.refusedStream), retry() { return }
             switch loss {
             case .reset(let code) where exchange.plan != nil: cutOff(code)

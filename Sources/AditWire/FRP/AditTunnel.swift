@@ -25,6 +25,8 @@ package struct AditTunnelRequest: Sendable, Equatable {
     package var bandwidth: Int64
     /// Seconds without a datagram after which a visitor of UDP is forgotten; 0 for the server's own choice.
     package var idle: Int
+    /// Whether the app behind a web tunnel speaks HTTP/2 alone.
+    package var http2: Bool
 
     /// Makes the object from its fields.
     package init(
@@ -38,7 +40,8 @@ package struct AditTunnelRequest: Sendable, Equatable {
         connectionRate: String = "",
         requestRate: String = "",
         bandwidth: Int64 = 0,
-        idle: Int = 0
+        idle: Int = 0,
+        http2: Bool = false
     ) {
         self.target = target
         self.name = name
@@ -51,6 +54,7 @@ package struct AditTunnelRequest: Sendable, Equatable {
         self.requestRate = requestRate
         self.bandwidth = bandwidth
         self.idle = idle
+        self.http2 = http2
     }
 }
 
@@ -83,7 +87,7 @@ package struct AditTunnelResponse: Sendable, Equatable {
 
 extension AditTunnelRequest: JSONMessage {
     private enum Key: String, CodingKey {
-        case target, name, auth, allow, expiresIn, maxConnections, connectionRate, requestRate, bandwidth, idle
+        case target, name, auth, allow, expiresIn, maxConnections, connectionRate, requestRate, bandwidth, idle, http2
         case isPublic = "public"
     }
 
@@ -100,7 +104,8 @@ extension AditTunnelRequest: JSONMessage {
             connectionRate: try fields.text(.connectionRate),
             requestRate: try fields.text(.requestRate),
             bandwidth: try fields.number(.bandwidth),
-            idle: try fields.number(.idle)
+            idle: try fields.number(.idle),
+            http2: try fields.flag(.http2)
         )
     }
 
@@ -116,6 +121,7 @@ extension AditTunnelRequest: JSONMessage {
         object.field("requestRate", requestRate)
         object.field("bandwidth", bandwidth)
         object.field("idle", idle)
+        object.field("http2", http2)
     }
 }
 

@@ -111,8 +111,10 @@ struct ClientFile {
     private static func order(_ tunnel: TunnelConfiguration) throws(AditError) -> TunnelOrder {
         if tunnel.kind == .tls { return try tlsOrder(tunnel) }
         let isHTTP = tunnel.kind == .http
-        let target = try TunnelTarget(parsing: tunnel.target, scheme: isHTTP ? .http : .tcp)
+        let place = isHTTP ? TunnelTarget.http2Place(tunnel.target) : nil
+        let target = try TunnelTarget(parsing: place ?? tunnel.target, scheme: isHTTP ? .http : .tcp)
         var order = TunnelOrder(kind: kind(tunnel.kind), target: target, name: tunnel.name)
+        order.speaksHTTP2 = tunnel.http2 || place != nil
         order.idleTimeout = tunnel.idle
         if isHTTP { order.publicName = tunnel.name }
         order.domains = tunnel.domains

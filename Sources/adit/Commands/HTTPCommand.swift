@@ -11,7 +11,7 @@ struct HTTPCommand: AsyncParsableCommand {
         commandName: "http",
         abstract: "A web address for something that runs here.",
         discussion: """
-            TARGET is 3000, localhost:3000, http://host:port, https://host:port or [::1]:3000.
+            TARGET is 3000, localhost:3000, http://host:port, https://host:port, h2c://host:port or [::1]:3000.
             `adit 3000` is the same as `adit http 3000`.
             """
     )
@@ -42,13 +42,24 @@ struct HTTPCommand: AsyncParsableCommand {
     )
     var hostHeader = "auto"
 
+    @Flag(
+        name: .customLong("http2"),
+        help: "The app speaks HTTP/2 alone, as with h2c://. Calls of gRPC reach any app in HTTP/2."
+    )
+    var http2 = false
+
     @OptionGroup var access: AccessOptions
     @OptionGroup var session: SessionOptions
 
     /// The tunnel that the flags describe.
     func order() throws -> TunnelOrder {
-        let target = try TunnelTarget(parsing: target, scheme: .http)
+        let place = TunnelTarget.http2Place(target)
+        let target = try TunnelTarget(parsing: place ?? target, scheme: .http)
         var order = TunnelOrder(kind: .http, target: target, name: name)
+        order.speaksHTTP2 = http2 || place != nil
+        guard !order.speaksHTTP2 || target.scheme == .http else {
+            throw ValidationError("--http2 is for apps without TLS; use adit tls for HTTP/2 inside an app's own TLS")
+        }
         order.publicName = name
         order.domains = domain
         order.auth = try passwords.passwords()

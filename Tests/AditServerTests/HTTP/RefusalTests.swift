@@ -163,7 +163,7 @@ import Testing
             request: "GET / HTTP/1.1\r\nHost: a.example\r\nExpect: the-inquisition\r\n\r\n",
             status: 417
         ),
-        Case(name: "HTTP/2 that breaks off", request: "PRI * HTTP/2.0\r\n\r\nST\r\n\r\n"),
+        Case(name: "HTTP/2 that breaks off", request: "PRI * HTTP/2.0\r\n\r\nST\r\n\r\n", status: 505),
         Case(name: "HTTP/0.9", request: "GET / HTTP/0.9\r\nHost: a.example\r\n\r\n", status: 505),
         Case(
             name: "an endless target",

@@ -18,6 +18,8 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
     private let connection: HTTP2AppConnection
     private let window: Int
     private var context: ChannelHandlerContext?
+    /// What was asked for before the stream's channel was there, which takes a turn of the event loop.
+    private var early: [HTTPBackendCommand] = []
     private var isEnded = false
     private var isCounted = true
     private var isRequestComplete = false
@@ -37,6 +39,13 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        guard !isEnded else {
+            context.close(promise: nil)
+            return
+        }
+        let commands = early
+        early = []
+        for command in commands { handle(command) }
         if context.channel.isActive { readIfWanted() }
     }
 
@@ -55,7 +64,11 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
     // MARK: From the visitor
 
     func handle(_ command: HTTPBackendCommand) {
-        guard let context, !isEnded else { return }
+        guard !isEnded else { return }
+        guard let context else {
+            wait(command)
+            return
+        }
         switch command {
         case .start(let block, _, let request): start(block, request, context)
         case .body(let bytes): write(bytes, context)
@@ -72,6 +85,16 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
             link.backendClosed()
             context.close(promise: nil)
         }
+    }
+
+    private func wait(_ command: HTTPBackendCommand) {
+        guard case .close = command else {
+            early.append(command)
+            return
+        }
+        isEnded = true
+        early = []
+        link.backendClosed()
     }
 
     private func start(_ block: HTTPRequestBlock, _ request: HTTPBackendRequest, _ context: ChannelHandlerContext) {
