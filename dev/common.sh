@@ -30,6 +30,7 @@ is_there() {
     g++) compgen -G '/usr/include/c++/*/vector' >/dev/null ;;
     python3-cryptography) find_python >/dev/null ;;
     binutils) command -v strip >/dev/null ;;
+    nghttp2-client) command -v h2load >/dev/null ;;
     haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" >/dev/null ;;
     esac
