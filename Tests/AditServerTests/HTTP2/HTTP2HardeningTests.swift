@@ -275,7 +275,7 @@ private func ok(_ body: String) -> String {
     @Test func aVisitorWhoVanishedDuringALongRequestIsFound() async throws {
         var limits = HTTPLimits()
         limits.presence = .milliseconds(30)
-        limits.presenceAnswer = .milliseconds(30)
+        limits.presenceAnswer = .milliseconds(1_500)
         let app = try await TestApp.start()
         let front = try await TestFrontEnd(limits: limits)
         front.add("blog.example", app)
