@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAXIMUM_EVENTS 256
@@ -129,4 +130,9 @@ void adit_prepare_thread(const char *name) {
     sigfillset(&signals);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)pthread_setname_np(pthread_self(), name);
+}
+
+int adit_file_permissions(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) < 0 ? -errno : (int)(facts.st_mode & 07777);
 }

@@ -4,7 +4,6 @@
 import AditCore
 import AditCrypto
 import AditTransport
-import FoundationEssentials
 
 /// A certificate as it was last read from its two files.
 struct CertificateFile: Sendable {
@@ -26,7 +25,7 @@ struct CertificateFile: Sendable {
         let chain = try Self.read(files.certificate)
         let key = try Self.read(files.key)
         tried = [SHA256Digest(of: chain), SHA256Digest(of: key)]
-        isKeyLoose = Self.isLoose(files.key)
+        isKeyLoose = FilePermissions.areLoose(files.key)
         do throws(VisitorCertificateFault) {
             certificate = try VisitorCertificate(chainPEM: chain, keyPEM: key, protocols: protocols)
         } catch {
@@ -83,14 +82,6 @@ struct CertificateFile: Sendable {
         [files.certificate, files.key].map { path in
             (try? PrivateFile.read(path)).flatMap { $0 }.map { SHA256Digest(of: $0) }
         }
-    }
-
-    private static func isLoose(_ path: String) -> Bool {
-        // The attributes of a link are not those of its file.
-        let target = URL(filePath: path).resolvingSymlinksInPath().path
-        let attributes = try? FileManager.default.attributesOfItem(atPath: target)
-        guard let mode = attributes?[.posixPermissions] as? any BinaryInteger else { return false }
-        return Int(mode) & 0o026 != 0
     }
 
     private static func read(_ path: String) throws(AditError) -> [UInt8] {

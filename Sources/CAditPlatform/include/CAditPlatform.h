@@ -58,4 +58,7 @@ void adit_close_with_reset(int socket);
 // Keeps every signal away from the calling thread, and names it (at most 15 bytes).
 void adit_prepare_thread(const char *name);
 
+// The permission bits of a file, links followed.
+int adit_file_permissions(const char *path);
+
 #endif

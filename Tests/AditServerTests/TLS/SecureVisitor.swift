@@ -183,10 +183,10 @@ enum WebService {
         install(channel, nil) { head in "HTTP/1.1 200 OK\r\nContent-Length: \(head.utf8.count)\r\n\r\n" + head }
     }
 
-    /// Answers "inside" within TLS of its own.
+    /// Answers "inside" within TLS of its own, and ends.
     static func secure(_ context: NIOSSLContext) -> @Sendable (any Channel) -> Void {
         { channel in
-            install(channel, context) { _ in
+            install(channel, context, ends: true) { _ in
                 "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ninside"
             }
         }
