@@ -84,7 +84,7 @@ package enum VisitorRelay {
             return true
         }
         return SplicePath.join(visitor, service, through: forwarder, adopt: adopt).flatMap { outcome in
-            outcome.map { visitor.eventLoop.makeSucceededFuture($0) } ?? Relay.join(visitor, service)
+            outcome ?? Relay.join(visitor, service)
         }
     }
 }

@@ -256,10 +256,12 @@ package final class OpenTunnel: Sendable {
         )
         return spliced.flatMap { outcome in
             guard let outcome else { return Relay.join(visitor, stream) }
-            if let pair = adopted.withLockedValue({ $0 }) {
-                self.leave { $0.spliced.removeValue(forKey: ObjectIdentifier(pair)) != nil }
+            return outcome.map { outcome in
+                if let pair = adopted.withLockedValue({ $0 }) {
+                    self.leave { $0.spliced.removeValue(forKey: ObjectIdentifier(pair)) != nil }
+                }
+                return outcome
             }
-            return visitor.eventLoop.makeSucceededFuture(outcome)
         }.map { outcome in
             if case .failed(let reason) = outcome.end { self.counters.note(error: reason) }
         }

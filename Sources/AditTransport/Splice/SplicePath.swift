@@ -9,7 +9,8 @@ package enum SplicePath {
     /// Joins two channels in the kernel as `Relay.join` does in user space, or leaves them as they are and gives nil.
     ///
     /// They have to be sockets with an `EarlyDataHandler` and nothing that changes bytes. After the handover both
-    /// channels are closed although the connections live: what counts connections by `closeFuture` must not do so then.
+    /// channels are closed although the connections live: what counts connections by `closeFuture` must not do so then,
+    /// and whoever waits for the inner future, which never fails, should not hold them.
     ///
     /// - Parameters:
     ///   - passing: how many handlers of `second` only look at its bytes; `release` takes them out.
@@ -24,14 +25,13 @@ package enum SplicePath {
         adopt: @escaping @Sendable (SplicedPair) -> Bool = { _ in true },
         release: @escaping @Sendable (any Channel) -> Void = { _ in },
         onBytes: @escaping @Sendable (_ fromFirst: Int, _ fromSecond: Int) -> Void = { _, _ in }
-    ) -> EventLoopFuture<RelayOutcome?> {
+    ) -> EventLoopFuture<EventLoopFuture<RelayOutcome>?> {
         let loop = first.eventLoop
         // Most relays have a yamux stream on one side.
         guard !(first is YamuxStreamChannel), !(second is YamuxStreamChannel) else {
             return loop.makeSucceededFuture(nil)
         }
-        let copies = run(on: first) { duplicate(first, handlers: 1) }
-            .and(run(on: second) { duplicate(second, handlers: 1 + passing) })
+        let copies = copy(of: first, handlers: 1).and(copy(of: second, handlers: 1 + passing))
         return copies.flatMap { firstCopy, secondCopy in
             guard let firstCopy, let secondCopy, let lane = forwarder.lane() else {
                 for copy in [firstCopy, secondCopy] { copy.map(adit_close) }
@@ -52,7 +52,7 @@ package enum SplicePath {
                     onBytes: onBytes,
                     onEnd: { promise.succeed($0) }
                 )
-                return promise.futureResult.map { $0 }
+                return loop.makeSucceededFuture(promise.futureResult)
             }
         }
     }
@@ -63,6 +63,14 @@ package enum SplicePath {
     ) -> EventLoopFuture<Value> {
         let loop = channel.eventLoop
         return loop.inEventLoop ? loop.makeSucceededFuture(body()) : loop.submit(body)
+    }
+
+    private static func copy(of channel: any Channel, handlers: Int) -> EventLoopFuture<CInt?> {
+        run(on: channel) { channel.isActive }.flatMap { isActive in
+            if isActive { return channel.eventLoop.makeSucceededFuture(duplicate(channel, handlers: handlers)) }
+            // A channel that was accepted just now becomes active one turn of its loop later.
+            return channel.eventLoop.submit { duplicate(channel, handlers: handlers) }
+        }
     }
 
     /// A second descriptor of the channel's socket; nil when the channel is not a plain socket that can be handed over.

@@ -21,6 +21,20 @@ enum RelayTopology: Sendable, CaseIterable {
     case yamuxOverTLS
     /// visitor - relay - TLS connection - relay - target.
     case tls
+    /// visitor - splice - target, the sockets taken over from one event loop.
+    case spliced
+    /// The same with the two sockets on two event loops.
+    case splicedFromTwoLoops
+    /// The same without a pipe to be had, as when the process has no descriptors left.
+    case splicedWithoutPipes
+
+    var forwarder: SpliceForwarder? {
+        switch self {
+        case .spliced, .splicedFromTwoLoops: SpliceForwarder()
+        case .splicedWithoutPipes: SpliceForwarder(SpliceLimits(threadCount: 1, pipesPerThread: 0))
+        default: nil
+        }
+    }
 }
 
 /// A chain of relays between a listening port and a target, and what becomes of each relay.
@@ -30,17 +44,20 @@ final class RelayChain: Sendable {
     let outcomes: AsyncStream<RelayOutcome>
     let multiplexer: YamuxMultiplexer?
     private let channels: [any Channel]
+    private let forwarder: SpliceForwarder?
 
     private init(
         port: Int,
         outcomes: AsyncStream<RelayOutcome>,
         multiplexer: YamuxMultiplexer?,
-        channels: [any Channel]
+        channels: [any Channel],
+        forwarder: SpliceForwarder?
     ) {
         self.port = port
         self.outcomes = outcomes
         self.multiplexer = multiplexer
         self.channels = channels
+        self.forwarder = forwarder
     }
 
     func close() async throws {
@@ -56,8 +73,9 @@ final class RelayChain: Sendable {
         var multiplexer: YamuxMultiplexer?
         let open: @Sendable (any Channel) -> EventLoopFuture<any Channel>
         switch topology {
-        case .sockets: open = { connect(on: $0.eventLoop, to: target) }
-        case .socketsOnTwoLoops: open = { connect(on: $0.eventLoop === near ? far : near, to: target) }
+        case .sockets, .spliced, .splicedWithoutPipes: open = { connect(on: $0.eventLoop, to: target) }
+        case .socketsOnTwoLoops, .splicedFromTwoLoops:
+            open = { connect(on: $0.eventLoop === near ? far : near, to: target) }
         case .yamux, .yamuxOnTwoLoops, .yamuxOverTLS:
             let pair = try await YamuxConnectionPair.make(
                 client: near,
@@ -103,13 +121,15 @@ final class RelayChain: Sendable {
             let port = farListener.localAddress?.port ?? 0
             open = { connect(on: $0.eventLoop, to: port, tls: clientTLS) }
         }
+        let forwarder = topology.forwarder
         let acceptLoop = topology == .yamuxOnTwoLoops ? far : near
         let listener = try await ServerBootstrap(group: acceptLoop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.backlog, value: 1024)
             .childChannelInitializer { visitor in
                 visitor.eventLoop.makeCompletedFuture {
                     try visitor.pipeline.syncOperations.addHandler(EarlyDataHandler())
-                    open(visitor).flatMap { Relay.join(visitor, $0) }.whenComplete { result in
+                    open(visitor).flatMap { join(visitor, $0, forwarder) }.whenComplete { result in
                         switch result {
                         case .success(let outcome): continuation.yield(outcome)
                         case .failure: visitor.close(promise: nil)
@@ -123,8 +143,27 @@ final class RelayChain: Sendable {
             port: listener.localAddress?.port ?? 0,
             outcomes: outcomes,
             multiplexer: multiplexer,
-            channels: channels
+            channels: channels,
+            forwarder: forwarder
         )
+    }
+
+    private struct NotSpliced: Error {}
+
+    private static func join(
+        _ visitor: any Channel,
+        _ target: any Channel,
+        _ forwarder: SpliceForwarder?
+    ) -> EventLoopFuture<RelayOutcome> {
+        guard let forwarder else { return Relay.join(visitor, target) }
+        return SplicePath.join(visitor, target, through: forwarder).flatMap { outcome in
+            if let outcome { return outcome }
+            // Only a connection that has broken in the meantime stays with NIO, which finds that out.
+            guard !visitor.isActive || !target.isActive else {
+                return visitor.eventLoop.makeFailedFuture(NotSpliced())
+            }
+            return Relay.join(visitor, target)
+        }
     }
 
     private static func connect(
