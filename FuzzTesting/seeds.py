@@ -164,3 +164,9 @@ save("ConfigurationJSON", json.dumps(TUNNELS).encode(), b'{"a": [1e999, "\\ud800
 RANGE = b"{{ range $_, $v := parseNumberRangePair \"1-9\" \"1-9\" }}\n[{{$v.First}}]\n{{ end }}"
 save("ConfigurationINI", INI.encode(), b"[common\n", b"x = y\n[common]\n= 1\n", RANGE, b'[c]\na = """x\n')
 save("ConfigurationGuessed", *(text.encode() for text in (TOML, YAML, json.dumps(TREE), INI)))
+save(
+    "Address",
+    *(b"a.test", b"A.Test.:8080", b"*.x", b"[::1]:80", b"[::ffff:1.2.3.4]", b"me@a:80", b"a..b", b"-", b"a:99999", b"1.2.3.4"),
+    *(b"10.0.0.0/8", b"2001:db8::/32", b"::/0", b"0.0.0.0/33", b"fe80::1%eth0", b"::1.2.3.4", b"1:2:3:4:5:6:7:8", b"01.2.3.4"),
+    *(b"localhost:22", b"[::1]", b"host", b":80", b"a" * 64 + b".b", b"x" * 254, "w\u0435b".encode(), b"\xff.test", b""),
+)

@@ -7,7 +7,29 @@ import AditWire
 
 /// What the fuzzer and the replay of its corpus feed to the machines of this room.
 enum TunnelDecoders {
-    static let all: [String: @Sendable ([UInt8]) -> Void] = ["YamuxSession": yamuxSession]
+    static let all: [String: @Sendable ([UInt8]) -> Void] = [
+        "Address": address,
+        "YamuxSession": yamuxSession,
+    ]
+
+    /// The texts by which visitors, devices and services are named; each is read as it is written.
+    static func address(_ bytes: [UInt8]) {
+        let text = String(decoding: bytes, as: UTF8.self)
+        if let name = HostName(text) {
+            precondition((1...253).contains(name.text.utf8.count), "a host name is bounded")
+            precondition(name.text.utf8.allSatisfy { $0 > 32 && $0 < 127 }, "a host name is plain")
+            precondition(name.text.contains(":") || HostName(name.text) == name, "a host name has one spelling")
+        }
+        if let address = IPAddress(text) {
+            precondition(IPAddress(address.description) == address, "an address is read as it is written")
+        }
+        if let block = CIDR(text) {
+            precondition(CIDR(block.description) == block, "a block is read as it is written")
+        }
+        if let place = HostPort(text, defaultPort: 7000) {
+            precondition(HostPort(place.description) == place, "a place is read as it is written")
+        }
+    }
 
     /// The first byte picks the role; the rest is what a peer sends, read by a driver that accepts and consumes
     /// everything and in between ends, resets and opens streams and lets time pass.
