@@ -180,7 +180,7 @@ enum Example {
         ).configuration
         #expect(
             client.proxies.map(\.name) == [
-                "ssh", "web", "game-6000", "game-6001", "game-6002", "game-6007",
+                "ssh", "web", "dns", "game-6000", "game-6001", "game-6002", "game-6007",
             ]
         )
         #expect(client.proxies.last?.remotePort == 20007)
