@@ -77,6 +77,12 @@ enum TunnelReader {
                 if let entry = scope.entry(key) { onlyFor("http", entry, scope) }
             }
         }
+        if kind == .tls {
+            // The server sees nothing of what is inside.
+            for key in ["auth", "hostHeader", "requestHeaders", "requestRate", "http2"] {
+                if let entry = scope.entry(key) { onlyFor("http", entry, scope) }
+            }
+        }
         scope.finish()
         guard kind != nil, target != nil else { return nil }
         return tunnel

@@ -94,6 +94,8 @@ struct ClientFile {
         order.domains = tunnel.domains
         order.allow = tunnel.allow
         order.expiresIn = tunnel.expires
+        order.limits = tunnel.limits
+        order.proxyProtocol = tunnel.proxyProtocol
         order.hostHeader = .keep
         return order
     }
