@@ -139,6 +139,8 @@ final class DeviceLink {
 
     private var muxConfiguration: YamuxConfiguration {
         var mux = configuration.credentials.isAdit ? YamuxConfiguration() : YamuxConfiguration.frp
+        // The service's answer, or its connection's end, acknowledges most streams without a frame of their own.
+        if configuration.credentials.isAdit { mux.acknowledgementDelay = .milliseconds(20) }
         mux.pingInterval = configuration.muxPingInterval
         mux.pingTimeout = configuration.muxPingTimeout
         return mux
