@@ -321,7 +321,7 @@ import Testing
             client.unsupportedFeatures.filter(\.isEssential).map(\.keyPath) == [
                 "dnsServer", "virtualNet.address", "transport.protocol", "transport.connectServerLocalIP",
                 "transport.proxyURL",
-                "proxies[0].loadBalancer.group", "proxies[1].type",
+                "proxies[0].loadBalancer.group",
                 "proxies[4].type", "proxies[5].type", "proxies[6].type", "proxies[7].type",
                 "visitors[0].type", "visitors[1].type", "visitors[2].type", "visitors[3].type",
             ]
@@ -636,7 +636,7 @@ import Testing
 
     @Test func includedFilesGiveOnlyProxiesAndVisitors() throws {
         let toml =
-            "serverAddr = \"ignored\"\ntransport.protocol = \"kcp\"\n[[proxies]]\nname = \"a\"\ntype = \"udp\"\nlocalPort = 1\n"
+            "serverAddr = \"ignored\"\ntransport.protocol = \"kcp\"\n[[proxies]]\nname = \"a\"\ntype = \"tcpmux\"\nlocalPort = 1\n"
         let loaded = try ConfigurationFile.loadFRPInclude(bytes: Array(toml.utf8), fileName: "a.toml").configuration
         #expect(loaded.serverAddr == "0.0.0.0")
         #expect(loaded.proxies.map(\.name) == ["a"])
