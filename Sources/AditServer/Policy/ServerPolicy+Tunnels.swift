@@ -228,7 +228,8 @@ extension ServerPolicy {
             return tryPorts(sticky: [], busy: [], request, terms, session, setup)
         }
         let kinds = terms.kind.portKinds
-        return store.stickyPorts(device: key.hexadecimal, target: terms.target, kinds: kinds, on: loop).flatMap { sticky in
+        return store.stickyPorts(device: key.hexadecimal, target: terms.target, kinds: kinds, on: loop).flatMap {
+            sticky in
             self.tryPorts(sticky: sticky, busy: [], request, terms, session, setup)
         }
     }

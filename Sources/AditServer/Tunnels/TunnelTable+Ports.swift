@@ -29,7 +29,7 @@ extension TunnelTable {
                     && kinds.allSatisfy { registry.isFree($0, port, for: owner) || own.contains(.port($0, port)) }
             }
             if let earlier = sticky.first(where: { state.pool.contains($0) && isFree($0) }) { return earlier }
-            let isUnleased = { (port: UInt16) -> Bool in 
+            let isUnleased = { (port: UInt16) -> Bool in
                 isFree(port) && kinds.allSatisfy { state.portLeases[PublicPort($0, port)] == nil }
             }
             var pool = state.pool
@@ -41,10 +41,12 @@ extension TunnelTable {
             let name = owner.isDevice ? Hexadecimal.encode(Self.bytes(owner)) + request.proxyName : request.proxyName
             if let port = pool.choose(for: name, at: now, using: &generator, isFree: isUnleased) { return port }
             let unused = state.portLeases.values.sorted { ($0.lastUsed, $0.port) < ($1.lastUsed, $1.port) }
-            for lease in unused where kinds.contains(lease.kind) && pool.contains(lease.port) && !busy.contains(lease.port)
-            {
+            for lease in unused
+            where kinds.contains(lease.kind) && pool.contains(lease.port) && !busy.contains(lease.port) {
                 let ports = kinds.map { PublicPort($0, lease.port) }
-                guard !state.tunnels.values.contains(where: { $0.ports.contains(where: ports.contains) }) else { continue }
+                guard !state.tunnels.values.contains(where: { $0.ports.contains(where: ports.contains) }) else {
+                    continue
+                }
                 for port in ports {
                     state.portLeases[port] = nil
                     state.registry.cancelReservation(port.kind, port.number)

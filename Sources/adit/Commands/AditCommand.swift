@@ -10,7 +10,8 @@ struct AditCommand: AsyncParsableCommand {
         abstract: "Makes a machine behind NAT reachable.",
         version: VersionCommand.version,
         subcommands: [
-            JoinCommand.self, HTTPCommand.self, TCPCommand.self, UDPCommand.self, GameCommand.self, TLSCommand.self, ClientCommand.self, StatusCommand.self,
+            JoinCommand.self, HTTPCommand.self, TCPCommand.self, UDPCommand.self, GameCommand.self, TLSCommand.self,
+            ClientCommand.self, StatusCommand.self,
             ServerCommand.self, ConfigCommand.self, ExplainCommand.self, FRPServerCommand.self,
             FRPClientCommand.self, VersionCommand.self,
         ]
