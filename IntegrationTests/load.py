@@ -5,7 +5,8 @@
 
 The environment variable ADIT names the binary. Without arguments the numbers are modest, as `make test` wants them; with
 `--full` they are those that the project promises. What must hold is asserted, how long it took is only printed, except
-for the promises of the protocol: a frozen session is freed within 15 s, and devices come back.
+for the promises of the protocol: a frozen session is freed within 15 s, and devices come back. For that the promise is 3 s;
+it stands beside the figure, and what is asserted leaves room for slow machines and unoptimised builds.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ TUNNELS, DEVICES, TUNNELS_EACH = (1000, 50, 20) if FULL else (100, 6, 10)
 DOWNLOAD = (1 << 30) if FULL else (48 << 20)
 RETURNING_DEVICES = 20 if FULL else 4
 FREED_SECONDS = 15
-RETURN_SECONDS = 3
+PROMISED_RETURN_SECONDS = 3
+RETURN_SECONDS = 10
 BLOCK = bytes((index * 7 + index // 256) % 256 for index in range(1 << 16))
 PAGE = b"a page behind NAT\n"
 
@@ -38,6 +40,12 @@ figures = {}
 def note(name, value, unit=""):
     figures[name] = value
     print("  %-62s %12s %s" % (name, value, unit), flush=True)
+
+
+def note_return(name, seconds):
+    """A time that devices needed to come back."""
+    note(name, round(seconds, 2), "s, promised: %d s" % PROMISED_RETURN_SECONDS)
+    assert seconds <= RETURN_SECONDS, "%s: %.1f s" % (name, seconds)
 
 
 def megabytes(count):
@@ -413,10 +421,11 @@ def restarts(ports):
                 scene.server.process.kill()
                 scene.server.process.wait()
             down = time.monotonic() - begun
+            assert scene.server.count("Cannot schedule tasks") == 0, "callbacks came after the event loops had ended"
             scene.start_server()
             back = eventually(all_back, 60)
             note("%s: down after" % way, round(down, 2), "s")
-            note("%s: all names and ports answer after the start within" % way, round(back, 2), "s")
+            note_return("%s: all names and ports answer after the start within" % way, back)
             time.sleep(0.2)
             for device, before in zip(devices, addresses):
                 assert device.wait_open() == before, "other addresses after %s" % way
@@ -431,7 +440,7 @@ def restarts(ports):
         path = str(scene.folder / (names[0] + ".json"))
         again = type(devices[0])(scene.run(names[0], "client", "-c", path, "--json"), devices[0].names)
         assert again.wait_open() == addresses[0], "a killed device got other addresses"
-        note("a killed device has its name and port back in", round(time.monotonic() - begun, 2), "s")
+        note_return("a killed device has its name and port back in", time.monotonic() - begun)
         assert echoes(port_of(addresses[0][names[0] + "-tcp"]))
     finally:
         scene.close()
@@ -527,7 +536,7 @@ def frozen_links(ports):
         begun = time.monotonic()
         device.wait_until(lambda each: each.connected > connected, 60)
         assert device.wait_open() == addresses
-        note("frozen link: back once the link is", round(time.monotonic() - begun, 1), "s")
+        note_return("frozen link: back once the link is", time.monotonic() - begun)
         waiting.join()
         note("frozen link: a visitor was answered", "%s in %.1f s" % answers[0])
         assert answers[0][0] in (502, 503, 504), answers
@@ -544,7 +553,7 @@ def frozen_links(ports):
         begun = time.monotonic()
         device.program.process.send_signal(signal.SIGCONT)
         eventually(lambda: get(scene.http_port, host_of(addresses["web"])) == (200, PAGE), 60)
-        note("stopped device: back after it goes on in", round(time.monotonic() - begun, 1), "s")
+        note_return("stopped device: back after it goes on in", time.monotonic() - begun)
         assert device.wait_open() == addresses
     finally:
         scene.close()
