@@ -63,6 +63,15 @@ package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         return self
     }
 
+    /// As whom limits count it: an IPv4 address itself, an IPv6 address its /64, since one subscriber commonly has a
+    /// whole one (RFC 6177).
+    package var source: IPAddress {
+        switch unmapped {
+        case .v4(let number): .v4(number)
+        case .v6(let high, _): .v6(high: high, low: 0)
+        }
+    }
+
     /// The canonical spelling (RFC 5952 for IPv6).
     package var description: String {
         switch self {

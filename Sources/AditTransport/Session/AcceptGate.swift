@@ -6,10 +6,12 @@ package import AditTunnel
 import NIOConcurrencyHelpers
 
 /// Bounds what strangers cost: connections that have not logged in, and logins that fail.
+///
+/// IPv6 addresses count by their /64.
 package final class AcceptGate: Sendable {
     private struct State {
         var total = 0
-        var byAddress: [IPAddress: Int] = [:]
+        var bySource: [IPAddress: Int] = [:]
         var limiter: AttemptLimiter
     }
 
@@ -31,9 +33,9 @@ package final class AcceptGate: Sendable {
     package func enter(_ address: IPAddress?) -> Bool {
         state.withLockedValue { state in
             guard state.total < maximumTotal else { return false }
-            if let address {
-                guard state.byAddress[address, default: 0] < maximumPerAddress else { return false }
-                state.byAddress[address, default: 0] += 1
+            if let source = address?.source {
+                guard state.bySource[source, default: 0] < maximumPerAddress else { return false }
+                state.bySource[source, default: 0] += 1
             }
             state.total += 1
             return true
@@ -44,8 +46,8 @@ package final class AcceptGate: Sendable {
     package func leave(_ address: IPAddress?) {
         state.withLockedValue { state in
             state.total -= 1
-            guard let address, let count = state.byAddress[address] else { return }
-            state.byAddress[address] = count > 1 ? count - 1 : nil
+            guard let source = address?.source, let count = state.bySource[source] else { return }
+            state.bySource[source] = count > 1 ? count - 1 : nil
         }
     }
 

@@ -114,10 +114,10 @@ package struct DatagramFlows: Sendable {
     /// Opens a flow for a visitor that has none.
     package mutating func open(_ peer: IPEndpoint, at now: Instant) -> Admission {
         precondition(byPeer[peer] == nil, "the visitor has a flow")
-        let source = Self.source(of: peer.address)
+        let source = peer.address.source
         var evicted: Ended?
         if bySource[source, default: 0] >= configuration.maximumFlowsPerSource {
-            evicted = evict(at: now) { Self.source(of: $0.address) == source }
+            evicted = evict(at: now) { $0.address.source == source }
             guard evicted != nil else { return .refused }
         } else if byPeer.count >= configuration.maximumFlows {
             evicted = evict(at: now) { _ in true }
@@ -175,7 +175,7 @@ package struct DatagramFlows: Sendable {
         slots[index] = nil
         free.append(index)
         byPeer[slot.flow.peer] = nil
-        let source = Self.source(of: slot.flow.peer.address)
+        let source = slot.flow.peer.address.source
         let left = bySource[source, default: 1] - 1
         bySource[source] = left > 0 ? left : nil
         return Ended(index: index, flow: slot.flow)
@@ -209,13 +209,5 @@ package struct DatagramFlows: Sendable {
         guard let slot = slots[index] else { return }
         if slot.newer == Self.none { newest = slot.older } else { slots[slot.newer]?.older = slot.older }
         if slot.older == Self.none { oldest = slot.newer } else { slots[slot.older]?.newer = slot.newer }
-    }
-
-    /// One subscriber commonly has a whole /64 of IPv6 (RFC 6177), so its addresses count as one source.
-    private static func source(of address: IPAddress) -> IPAddress {
-        switch address.unmapped {
-        case .v4(let number): .v4(number)
-        case .v6(let high, _): .v6(high: high, low: 0)
-        }
     }
 }

@@ -26,7 +26,7 @@ package struct SourceRateLimiter: Sendable {
 
     /// Counts one more; nil when it is within the rate, else the time after which the next one will be.
     package mutating func admit(_ address: IPAddress, at now: Instant) -> Duration? {
-        let key = Self.group(address)
+        let key = address.source
         if buckets[key] == nil {
             if buckets.count >= capacity { makeRoom(now) }
             buckets[key] = TokenBucket(
@@ -55,12 +55,5 @@ package struct SourceRateLimiter: Sendable {
     private mutating func forget(_ key: IPAddress) {
         buckets[key] = nil
         lastUse[key] = nil
-    }
-
-    private static func group(_ address: IPAddress) -> IPAddress {
-        switch address.unmapped {
-        case .v4(let number): .v4(number)
-        case .v6(let high, _): .v6(high: high, low: 0)
-        }
     }
 }

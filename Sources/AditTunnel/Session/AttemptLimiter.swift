@@ -35,13 +35,13 @@ package struct AttemptLimiter: Sendable {
 
     /// Whether an address has used up its failures.
     package func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
-        guard let bucket = buckets[Self.group(address)] else { return false }
+        guard let bucket = buckets[address.source] else { return false }
         return level(bucket, now) > burst - 1
     }
 
     /// Counts one failure.
     package mutating func recordFailure(_ address: IPAddress, at now: Instant) {
-        let key = Self.group(address)
+        let key = address.source
         if let bucket = buckets[key] {
             buckets[key] = Bucket(failures: min(level(bucket, now) + 1, burst * 2), at: now)
             return
@@ -60,12 +60,5 @@ package struct AttemptLimiter: Sendable {
 
     private func level(_ bucket: Bucket, _ now: Instant) -> Double {
         max(0, bucket.failures - (now - bucket.at).inSeconds / recovery.inSeconds)
-    }
-
-    private static func group(_ address: IPAddress) -> IPAddress {
-        switch address.unmapped {
-        case .v4(let number): .v4(number)
-        case .v6(let high, _): .v6(high: high, low: 0)
-        }
     }
 }
