@@ -43,7 +43,7 @@ package struct HTTPFrontEnd: Sendable {
 
     /// Installs the visitor pipeline on an accepted connection.
     ///
-    /// A connection above the limit, or one that comes while the front end drains, is closed.
+    /// A connection above the limits, or one that comes while the front end drains, is closed.
     /// - Parameters:
     ///   - visitor: who is at the other end when that is not the channel's remote address.
     ///   - isSecure: whether the visitor's connection is encrypted.
@@ -55,10 +55,10 @@ package struct HTTPFrontEnd: Sendable {
         isSecure: Bool,
         mayName: (@Sendable (_ host: String) -> Bool)? = nil
     ) -> EventLoopFuture<Void> {
-        guard state.reserve() else { return channel.close() }
+        let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
+        guard let place = state.reserve(remote.address) else { return channel.close() }
         let state = state
         return channel.eventLoop.atOnce {
-            let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
             let port = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? (isSecure ? 443 : 80)
             let decoding = HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>(
                 limits: state.limits,
@@ -67,7 +67,8 @@ package struct HTTPFrontEnd: Sendable {
             let connection = HTTPVisitorConnection(
                 HTTPVisitor(remote, isSecure: isSecure, port: port, mayName: mayName),
                 decoding: decoding,
-                state: state
+                state: state,
+                place: place
             )
             do {
                 try channel.syncOptions?.setOption(.autoRead, value: false)
@@ -84,7 +85,7 @@ package struct HTTPFrontEnd: Sendable {
 
     /// Installs HTTP/2 on an accepted connection, one that chose `h2` in TLS (RFC 9113 section 3.2).
     ///
-    /// A connection above the limit, or one that comes while the front end drains, is closed.
+    /// A connection above the limits, or one that comes while the front end drains, is closed.
     /// - Parameters:
     ///   - visitor: who is at the other end when that is not the channel's remote address.
     ///   - isSecure: whether the visitor's connection is encrypted.
@@ -96,19 +97,24 @@ package struct HTTPFrontEnd: Sendable {
         isSecure: Bool = true,
         mayName: (@Sendable (_ host: String) -> Bool)? = nil
     ) -> EventLoopFuture<Void> {
-        guard state.reserve() else { return channel.close() }
+        let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
+        guard let place = state.reserve(remote.address) else { return channel.close() }
         let state = state
         return channel.eventLoop.submit {
-            let remote = visitor ?? channel.remoteAddress.flatMap(IPEndpoint.init) ?? IPEndpoint(.v4(0), 0)
             let port = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? (isSecure ? 443 : 80)
             let visitor = HTTPVisitor(remote, isSecure: isSecure, port: port, mayName: mayName)
             do {
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                 try? channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 1)
-                let connection = try HTTP2VisitorConnection.install(on: channel, visitor: visitor, state: state)
+                let connection = try HTTP2VisitorConnection.install(
+                    on: channel,
+                    visitor: visitor,
+                    state: state,
+                    place: place
+                )
                 connection.begin()
             } catch {
-                state.release()
+                state.release(place)
                 throw error
             }
         }

@@ -40,6 +40,7 @@ final class HTTPFrontEndState: Sendable {
     let secureAuthority: (@Sendable (String) -> String?)?
     private let replacement: Mutex<[UInt8]?>
     private let tables = Mutex(Tables())
+    private let sources: Mutex<HTTPSources>
     private let open = Atomic<Int>(0)
     private let streams = Atomic<Int>(0)
     private let accepted = Atomic<Int>(0)
@@ -66,6 +67,7 @@ final class HTTPFrontEndState: Sendable {
         self.loopName = loopName
         self.secureAuthority = secureAuthority
         replacement = Mutex(page)
+        sources = Mutex(HTTPSources(limits))
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -90,19 +92,34 @@ final class HTTPFrontEndState: Sendable {
 
     // MARK: Connections
 
-    /// Takes one of the places for connections; false when none is left or the front end drains.
-    func reserve() -> Bool {
-        guard !isDraining else { return false }
-        guard open.wrappingAdd(1, ordering: .relaxed).newValue <= limits.connections else {
-            open.wrappingSubtract(1, ordering: .relaxed)
-            overLimit.wrappingAdd(1, ordering: .relaxed)
-            return false
+    /// Takes one of the places for connections; nil when none is left, for all or for this address, or when the front
+    /// end drains.
+    func reserve(_ address: IPAddress) -> HTTPPlace? {
+        guard !isDraining else { return nil }
+        if open.wrappingAdd(1, ordering: .relaxed).newValue <= limits.connections,
+            let place = sources.withLock({ $0.enter(address) })
+        {
+            accepted.wrappingAdd(1, ordering: .relaxed)
+            return place
         }
-        accepted.wrappingAdd(1, ordering: .relaxed)
-        return true
+        open.wrappingSubtract(1, ordering: .relaxed)
+        overLimit.wrappingAdd(1, ordering: .relaxed)
+        return nil
     }
 
-    func release() {
+    /// Notes that a whole head of a request came on a connection; may be called for each.
+    func settle(_ place: inout HTTPPlace) {
+        guard place.isSilent else { return }
+        place = sources.withLock { sources in
+            var settled = place
+            sources.settle(&settled)
+            return settled
+        }
+    }
+
+    /// Gives a place back; once.
+    func release(_ place: HTTPPlace) {
+        if place.source != nil { sources.withLock { $0.leave(place) } }
         open.wrappingSubtract(1, ordering: .relaxed)
     }
 

@@ -13,6 +13,10 @@ package struct HTTPLimits: Sendable {
     package var targetBytes = 16 * 1024
     /// Visitor connections at the same time.
     package var connections = 20_000
+    /// Visitor connections at the same time from one address, a /64 of IPv6; this machine's own are not counted.
+    package var connectionsPerAddress = 2_000
+    /// Those among them on which no whole head of a request has come yet.
+    package var silentConnectionsPerAddress = 256
     /// Visitor connections at the same time whose latest request was for the same tunnel.
     package var connectionsPerTunnel = 2_000
     /// Bytes of a body on their way between visitor and app, each way.

@@ -30,13 +30,16 @@ final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, Re
     private var backendRoute: (name: String, id: UInt64)?
     private var backendIdleSince = NIODeadline.distantPast
     private var shared: HTTPBackendPool?
+    private var place: HTTPPlace
 
     init(
         _ visitor: HTTPVisitor,
         decoding: HTTPDecodingHandler<HTTPRequestHead, HTTPResponseHead>,
-        state: HTTPFrontEndState
+        state: HTTPFrontEndState,
+        place: HTTPPlace
     ) {
         self.decoding = decoding
+        self.place = place
         super.init(visitor, state: state)
     }
 
@@ -78,7 +81,7 @@ final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, Re
         finishExchange()
         shared?.close()
         shared = nil
-        if !isHandedOver { state.release() }
+        if !isHandedOver { state.release(place) }
         if isRegistered { state.remove(id: ObjectIdentifier(self)) }
     }
 
@@ -138,7 +141,12 @@ final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, Re
         guard phase == .idle, !isFinished else { return }
         let channel = context.channel
         do {
-            let connection = try HTTP2VisitorConnection.install(on: channel, visitor: visitor, state: state)
+            let connection = try HTTP2VisitorConnection.install(
+                on: channel,
+                visitor: visitor,
+                state: state,
+                place: place
+            )
             isHandedOver = true
             let pipeline = channel.pipeline.syncOperations
             pipeline.removeHandler(self, promise: nil)
@@ -150,6 +158,7 @@ final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, Re
     }
 
     override func requestBegins() {
+        state.settle(&place)
         timers.cancel(.requestHead)
         timers.cancel(.idle)
         hasPartialHead = false

@@ -333,6 +333,51 @@ import Testing
         #expect(try await fourth.readMessage().status == 404)
     }
 
+    @Test func oneAddressDoesNotTakeAllPlaces() async throws {
+        var limits = HTTPLimits()
+        limits.connectionsPerAddress = 3
+        limits.silentConnectionsPerAddress = 2
+        let front = try await TestFrontEnd(limits: limits)
+        let crowd = try #require(IPAddress("2001:db8:0:1::5"))
+        let neighbour = try #require(IPAddress("2001:db8:0:1:ffff::9"))
+        let request = "GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n"
+        front.visitor = crowd
+        let first = try await front.connect()
+        let second = try await front.connect()
+        try await first.send("GET / HTTP/1.1\r\nHo")
+        while front.frontEnd.counters.acceptedConnections < 2 { await Task.yield() }
+        // The whole /64 is one source.
+        front.visitor = neighbour
+        #expect(try await front.connect().readToEnd() == "")
+        front.visitor = IPAddress("2001:db8:0:2::5")
+        let other = try await front.connect()
+        try await other.send(request)
+        #expect(try await other.readMessage().status == 404)
+        // A whole head makes room for another silent one, as long as the source has a place.
+        front.visitor = crowd
+        try await second.send(request)
+        #expect(try await second.readMessage().status == 404)
+        let third = try await front.connect()
+        while front.frontEnd.counters.acceptedConnections < 4 { await Task.yield() }
+        try await first.send("st: nobody.example\r\n\r\n")
+        #expect(try await first.readMessage().status == 404)
+        #expect(try await front.connect().readToEnd() == "")
+        #expect(front.frontEnd.counters.refusedConnections == 2)
+        third.close()
+        while front.frontEnd.counters.connections > 3 { await Task.yield() }
+        let fourth = try await front.connect()
+        try await fourth.send(request)
+        #expect(try await fourth.readMessage().status == 404)
+        // This machine's own programs may be proxies.
+        front.visitor = IPAddress("127.0.0.1")
+        var own: [TestWire] = []
+        for _ in 0..<5 { own.append(try await front.connect()) }
+        for wire in own {
+            try await wire.send(request)
+            #expect(try await wire.readMessage().status == 404)
+        }
+    }
+
     @Test func visitorsBeyondATunnelsLimitGetAPage() async throws {
         var limits = HTTPLimits()
         limits.connectionsPerTunnel = 1

@@ -33,6 +33,7 @@ final class TestFrontEnd: Sendable {
     let routes = Routes(table: NIOLockedValueBox([:]), asked: NIOLockedValueBox([]))
     let reports = NIOLockedValueBox<[AditRequestReport]>([])
     let frontEnd: HTTPFrontEnd
+    private let source = NIOLockedValueBox<IPAddress?>(nil)
     private let channel = NIOLockedValueBox<(any Channel)?>(nil)
 
     init(limits: HTTPLimits = HTTPLimits(), page: [UInt8]? = nil, loopName: String? = nil, now: Int64? = nil)
@@ -47,9 +48,13 @@ final class TestFrontEnd: Sendable {
             loopName: loopName
         )
         self.frontEnd = frontEnd
+        let source = source
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 128)
-            .childChannelInitializer { frontEnd.initialize($0) }
+            .childChannelInitializer { channel in
+                let visitor = source.withLockedValue { $0 }.map { IPEndpoint($0, 4711) }
+                return frontEnd.initialize(channel, visitor: visitor, isSecure: false)
+            }
             .bind(host: "127.0.0.1", port: 0).get()
         channel.withLockedValue { $0 = server }
     }
@@ -59,6 +64,12 @@ final class TestFrontEnd: Sendable {
     }
 
     var port: Int { channel.withLockedValue { $0?.localAddress?.port ?? 0 } }
+
+    /// Where the connections that come from now on seem to come from; nil for where they do.
+    var visitor: IPAddress? {
+        get { source.withLockedValue { $0 } }
+        set { source.withLockedValue { $0 = newValue } }
+    }
 
     func connect() async throws -> TestWire {
         try await TestWire.connect(port: port)

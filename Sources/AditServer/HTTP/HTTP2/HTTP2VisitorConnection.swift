@@ -40,6 +40,7 @@ final class HTTP2VisitorConnection: ChannelInboundHandler {
     private let frames: HTTP2FrameGuard
     private let leavePing = HTTP2PingData(withInteger: 0x6164_6974_6C65_6176)
     private let presencePing = HTTP2PingData(withInteger: 0x6164_6974_7069_6E67)
+    private var place: HTTPPlace
     private var context: ChannelHandlerContext?
     private var openStreams = 0
     private var lastStream = HTTP2StreamID.rootStream
@@ -50,9 +51,10 @@ final class HTTP2VisitorConnection: ChannelInboundHandler {
     private var timers = TimerTable<Timer>()
     private var scheduled: (at: Instant, task: Scheduled<Void>)?
 
-    private init(_ visitor: HTTPVisitor, state: HTTPFrontEndState, loop: any EventLoop) {
+    private init(_ visitor: HTTPVisitor, state: HTTPFrontEndState, place: HTTPPlace, loop: any EventLoop) {
         self.visitor = visitor
         self.state = state
+        self.place = place
         backends = HTTPBackendPool(limits: state.limits, loop: loop)
         frames = HTTP2FrameGuard(of: .visitor, limits: state.limits)
     }
@@ -61,9 +63,10 @@ final class HTTP2VisitorConnection: ChannelInboundHandler {
     static func install(
         on channel: any Channel,
         visitor: HTTPVisitor,
-        state: HTTPFrontEndState
+        state: HTTPFrontEndState,
+        place: HTTPPlace
     ) throws -> HTTP2VisitorConnection {
-        let connection = HTTP2VisitorConnection(visitor, state: state, loop: channel.eventLoop)
+        let connection = HTTP2VisitorConnection(visitor, state: state, place: place, loop: channel.eventLoop)
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         let handler = NIOHTTP2Handler(
             mode: .server,
@@ -120,7 +123,7 @@ final class HTTP2VisitorConnection: ChannelInboundHandler {
         scheduled?.task.cancel()
         scheduled = nil
         backends.close()
-        state.release()
+        state.release(place)
         state.remove(id: ObjectIdentifier(self))
     }
 
@@ -137,6 +140,7 @@ final class HTTP2VisitorConnection: ChannelInboundHandler {
 
     func streamBegan() {
         openStreams += 1
+        state.settle(&place)
         timers.cancel(.first)
         timers.cancel(.idle)
     }
