@@ -143,8 +143,17 @@ package final class VisitorGate: Sendable {
     func shape(stream: any Channel, isWriting: Bool) throws {
         guard isShaped else { return }
         var handlers: [any ChannelHandler] = toVisitors.map { BandwidthReadHandler($0) }
-        if isWriting { handlers += fromVisitors.map { BandwidthWriteHandler($0) } }
+        if isWriting { handlers += writers() }
         try stream.pipeline.syncOperations.addHandlers(handlers)
+    }
+
+    /// In the order of the pipeline: the last one gets what is written first, and the first one knows what all of them hold.
+    private func writers() -> [any ChannelHandler] {
+        var writers: [BandwidthWriteHandler] = []
+        for limiter in fromVisitors.reversed() {
+            writers.append(BandwidthWriteHandler(limiter, earlier: writers.last))
+        }
+        return writers.reversed()
     }
 
     static func admits(_ address: IPAddress?, _ allow: [CIDR]) -> Bool {

@@ -17,14 +17,18 @@ package final class BandwidthWriteHandler: ChannelDuplexHandler {
     private var member: UInt64?
     private var context: ChannelHandlerContext?
     private var held = CircularBuffer<(bytes: ByteBuffer, promise: EventLoopPromise<Void>?)>()
-    /// How many bytes wait; for the channel's event loop.
-    package private(set) var heldByteCount = 0
+    private var ownByteCount = 0
+    private let earlier: BandwidthWriteHandler?
     private var heldEnd: [EventLoopPromise<Void>?] = []
 
-    /// Makes the handler of one channel.
-    package init(_ limiter: BandwidthLimiter) {
+    /// Makes the handler of one channel; `earlier` is the one that gets the channel's writes before this one.
+    package init(_ limiter: BandwidthLimiter, earlier: BandwidthWriteHandler? = nil) {
         self.limiter = limiter
+        self.earlier = earlier
     }
+
+    /// How many bytes wait here and in the handlers before; for the channel's event loop.
+    package var heldByteCount: Int { ownByteCount + (earlier?.heldByteCount ?? 0) }
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -40,22 +44,22 @@ package final class BandwidthWriteHandler: ChannelDuplexHandler {
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let buffer = unwrapOutboundIn(data)
         let count = buffer.readableBytes
-        guard let member, count > 0 || heldByteCount > 0 else {
+        guard let member, count > 0 || ownByteCount > 0 else {
             context.write(data, promise: promise)
             return
         }
         let granted = limiter.request(count, for: member)
-        if granted == count, heldByteCount == 0 {
+        if granted == count, ownByteCount == 0 {
             context.write(data, promise: promise)
             return
         }
         held.append((buffer, promise))
-        heldByteCount += count
+        ownByteCount += count
         release(granted, context)
     }
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode == .output, heldByteCount > 0 {
+        if mode == .output, ownByteCount > 0 {
             heldEnd.append(promise)
             return
         }
@@ -69,10 +73,10 @@ package final class BandwidthWriteHandler: ChannelDuplexHandler {
     }
 
     private func pass(_ count: Int) {
-        guard let context, member != nil, heldByteCount > 0 else { return }
+        guard let context, member != nil, ownByteCount > 0 else { return }
         release(count, context)
         context.flush()
-        if heldByteCount == 0 {
+        if ownByteCount == 0 {
             let ends = heldEnd
             heldEnd = []
             for promise in ends { context.close(mode: .output, promise: promise) }
@@ -87,11 +91,11 @@ package final class BandwidthWriteHandler: ChannelDuplexHandler {
             if size <= credit {
                 held.removeFirst()
                 credit -= size
-                heldByteCount -= size
+                ownByteCount -= size
                 context.write(wrapOutboundOut(first.bytes), promise: first.promise)
             } else if let part = first.bytes.readSlice(length: credit) {
                 held[held.startIndex] = first
-                heldByteCount -= credit
+                ownByteCount -= credit
                 credit = 0
                 context.write(wrapOutboundOut(part), promise: nil)
             }
@@ -107,7 +111,7 @@ package final class BandwidthWriteHandler: ChannelDuplexHandler {
         let ends = heldEnd
         held.removeAll()
         heldEnd = []
-        heldByteCount = 0
+        ownByteCount = 0
         for write in writes { write.promise?.fail(error) }
         for promise in ends { promise?.fail(error) }
     }

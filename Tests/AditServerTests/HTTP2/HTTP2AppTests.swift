@@ -3,11 +3,13 @@
 
 import AditCore
 import AditServer
+import AditTransport
 import AditWire
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
+import NIOPosix
 import Testing
 
 /// Apps that speak HTTP/2, gRPC above all.
@@ -218,6 +220,42 @@ import Testing
         try await answered
         try await service.send(["grpc-status": "0"], end: true)
         #expect(try await stream.end().trailers["grpc-status"] == ["0"])
+    }
+
+    @Test(arguments: TestFrontEnd.Placement.allCases)
+    func anUploadWaitsWithItsVisitorForItsBandwidth(_ placement: TestFrontEnd.Placement) async throws {
+        let window = 1 << 30
+        let settings = nioDefaultSettings + [HTTP2Setting(parameter: .initialWindowSize, value: window)]
+        let app = try await TestHTTP2.listen(settings: settings)
+        let rate = try #require(Bandwidth(bytesPerSecond: 4_000_000))
+        let limiter = BandwidthLimiter(rate, on: MultiThreadedEventLoopGroup.singleton.next())
+        let front = try await TestFrontEnd()
+        front.add("blog.example", port: app.port, placement) { route in
+            route.speaksHTTP2 = true
+            let open = route.open
+            route.open = { visitor, loop in
+                open(visitor, loop).flatMap { channel in
+                    channel.eventLoop.submit {
+                        try channel.pipeline.syncOperations.addHandler(BandwidthWriteHandler(limiter))
+                        return channel
+                    }
+                }
+            }
+        }
+        let visitor = try await TestHTTP2.connect(port: front.port)
+        let stream = try await visitor.open()
+        try await stream.send([":method": "POST", ":scheme": "http", ":authority": "blog.example", ":path": "/"])
+        let service = await app.accept()
+        // An app with large windows would take everything at once.
+        let more = HTTP2Frame(streamID: .rootStream, payload: .windowUpdate(windowSizeIncrement: window))
+        try await service.channel.parent?.writeAndFlush(more).get()
+        let bytes = Array(repeating: UInt8(7), count: 8_000_000)
+        try await stream.send(bytes: bytes, end: true)
+        // The visitor's window and as much again are on the way, and no more.
+        #expect(service.received.body.count > bytes.count - 3_000_000)
+        #expect(try await service.end().body == bytes)
+        try await service.send([":status": "200"], end: true)
+        #expect(try await stream.end().status == "200")
     }
 
     @Test func anAppThatGoesAwayIsAskedAgainOnANewConnection() async throws {

@@ -15,6 +15,10 @@ final class HTTP2AppConnection: Sendable {
     private struct State {
         var multiplexer: NIOHTTP2Handler.StreamMultiplexer?
         var openStreams = 0
+        /// Makes the requests' bodies wait for a tunnel's bandwidth; nil without one.
+        var uploadGate: BandwidthWriteHandler?
+        /// Streams that want to know when fewer bytes wait there.
+        var waiting: [ObjectIdentifier: HTTP2AppStream] = [:]
         var isRetired = false
         var isGone = false
         /// What streams are told when the connection is gone.
@@ -84,6 +88,7 @@ final class HTTP2AppConnection: Sendable {
             let frames = HTTP2FrameGuard(of: .app, limits: limits)
             try pipeline.addHandlers([frames, handler, Watch(self, frames)])
             state.value.multiplexer = try handler.syncMultiplexer()
+            state.value.uploadGate = try? pipeline.handler(type: BandwidthWriteHandler.self)
             try channel.syncOptions?.setOption(.autoRead, value: true)
             if let early = try? pipeline.handler(type: EarlyDataHandler.self) { early.handOver() }
             channel.read()
@@ -115,6 +120,21 @@ final class HTTP2AppConnection: Sendable {
     /// What a stream that ended without a word of its own is to say; called on the channel's loop.
     var loss: HTTPBackendLoss { state.value.loss }
 
+    /// How many bytes of all streams wait for a tunnel's bandwidth; a stream that asks is told when they are fewer. Called
+    /// on the channel's loop.
+    func heldByteCount(for stream: HTTP2AppStream) -> Int {
+        guard let gate = state.value.uploadGate, gate.heldByteCount > 0 else { return 0 }
+        state.value.waiting[ObjectIdentifier(stream)] = stream
+        return gate.heldByteCount
+    }
+
+    private func tellWaiting() {
+        guard !state.value.waiting.isEmpty else { return }
+        let streams = state.value.waiting.values
+        state.value.waiting = [:]
+        for stream in streams { stream.takeIfWritable() }
+    }
+
     func streamClosed() {
         state.value.openStreams -= 1
         closeIfDone()
@@ -130,6 +150,7 @@ final class HTTP2AppConnection: Sendable {
     private func gone(_ loss: HTTPBackendLoss) {
         guard !state.value.isGone else { return }
         state.value.isGone = true
+        state.value.waiting = [:]
         state.value.loss = loss
         state.value.isRetired = true
         whenRetired(self)
@@ -165,6 +186,11 @@ final class HTTP2AppConnection: Sendable {
                 return
             }
             context.fireUserInboundEventTriggered(event)
+        }
+
+        func channelWritabilityChanged(context: ChannelHandlerContext) {
+            connection.tellWaiting()
+            context.fireChannelWritabilityChanged()
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {

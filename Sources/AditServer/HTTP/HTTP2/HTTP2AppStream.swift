@@ -133,10 +133,13 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
         takeIfWritable()
     }
 
-    private func takeIfWritable() {
-        guard untaken > 0, let context, context.channel.isWritable else { return }
-        let count = untaken
-        untaken = 0
+    /// Says that bytes of the request are taken, as far as they do not wait for anything.
+    func takeIfWritable() {
+        guard untaken > 0, !isEnded, let context, context.channel.isWritable else { return }
+        // Nobody knows whose bytes wait for a tunnel's bandwidth; as this stream's own they are at most `window`.
+        let count = untaken - min(untaken, connection.heldByteCount(for: self))
+        guard count > 0 else { return }
+        untaken -= count
         link.deliver(.consumed(count))
     }
 
