@@ -24,6 +24,8 @@ final class TunnelListeners: Sendable {
     }
 
     /// Binds the tunnel's port; fails with the system's error.
+    ///
+    /// Connections wait in the system's queue until the tunnel is open: what is still to be decided turns nobody away.
     func listen(for tunnel: OpenTunnel, setup: ServerSetup) -> EventLoopFuture<Void> {
         switch tunnel.terms.kind {
         case .udp: return DatagramEntrance.open(for: tunnel, setup: setup, log: log)
@@ -40,6 +42,7 @@ final class TunnelListeners: Sendable {
         let makeBootstrap = { @Sendable in
             ServerBootstrap(group: loop)
                 .serverChannelOption(.backlog, value: 1024)
+                .serverChannelOption(.autoRead, value: false)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelInitializer { visitor in
                     RelaySocket.prepare(visitor)

@@ -122,12 +122,15 @@ package final class OpenTunnel: Sendable {
 
     /// Lets visitors in; false when the tunnel was closed meanwhile.
     func open(addresses: [String]) -> Bool {
-        live.withLockedValue { live in
-            guard !live.isClosed else { return false }
+        let (isOpen, listener) = live.withLockedValue { live -> (Bool, (any Channel)?) in
+            guard !live.isClosed else { return (false, nil) }
             live.isReady = true
             live.addresses = addresses
-            return true
+            return (true, live.listener)
         }
+        // A listener that was closed meanwhile takes nobody any more.
+        listener?.setOption(.autoRead, value: true).whenFailure { _ in }
+        return isOpen
     }
 
     /// Gives the tunnel its own listener, and the reverse proxy behind it, to be closed with it.
@@ -230,7 +233,8 @@ package final class OpenTunnel: Sendable {
         _ forwarder: SpliceForwarder,
         splicing: @escaping @Sendable () -> Void
     ) -> EventLoopFuture<Void> {
-        if gate.isShaped {
+        // Most streams run inside a session and are no sockets of their own.
+        if gate.isShaped || stream is YamuxStreamChannel {
             return Relay.join(visitor, stream).map { outcome in
                 if case .failed(let reason) = outcome.end { self.counters.note(error: reason) }
             }

@@ -80,6 +80,11 @@ final class TestDevice: Sendable {
         }
     }
 
+    /// Waits until the device has given up because the server will not have it.
+    func turnedAway() async throws -> AditError {
+        try await wait { if case .refused(let error) = $0 { error } else { nil } }
+    }
+
     /// Asks for a tunnel and waits for its public addresses.
     func open(_ proxy: FRPNewProxy) async throws -> FRPNewProxyResponse {
         session.register(proxy)
