@@ -9,12 +9,11 @@ come from other loopback addresses than the device.
 
 import concurrent.futures
 import os
-import select
 import socket
 import ssl
 import struct
 import sys
-import threading
+import tempfile
 import time
 import unittest
 import unittest.mock
@@ -24,9 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
 import frpc  # noqa: E402
 import smuggling  # noqa: E402
+from attack_devices import DeviceAttacks  # noqa: E402
+from attack_visitors import VisitorAttacks  # noqa: E402
+from attacking import connect, exchange, is_closed, pour  # noqa: E402
 from authorities import Authority  # noqa: E402
 from broken_files import check_files  # noqa: E402
+from datagrams import EchoDatagrams  # noqa: E402
 from device import ACK, DATA, FIN, GO_AWAY, PING, RST, SYN, WINDOW, Device, invite_secret, mux  # noqa: E402
+from https import make_certificate  # noqa: E402
 from links import client_context  # noqa: E402
 from program import ADIT, free_ports  # noqa: E402
 from scene import ControlVisitor, MemoryWatch, Scene, host_of, port_of  # noqa: E402
@@ -37,86 +41,31 @@ SYN_FLOOD = 1_000_000
 TOKEN = b"a token that nobody guesses"
 
 
-def connect(port, source, timeout=10):
-    return socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
-
-
-def exchange(sock, data, seconds=10, quiet=0.5):
-    """Sends all of it, or as much as the other side takes, and reads what comes back meanwhile, in one thread because a TLS
-    socket is not for two. Returns how many bytes came back, and whether the other side ended the connection."""
-    sock.setblocking(False)
-    view, sent, received = memoryview(data), 0, 0
-    deadline = time.monotonic() + seconds
-    last = time.monotonic()
-    while time.monotonic() < deadline:
-        moved = False
-        try:
-            while sent < len(data):
-                count = sock.send(view[sent : sent + 16384])
-                sent += count
-                moved = True
-                if sent % (1 << 20) < 16384:
-                    break
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass
-        except OSError:
-            return received, True
-        try:
-            while part := sock.recv(1 << 16):
-                received += len(part)
-                moved = True
-            return received, True
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass
-        except OSError:
-            return received, True
-        if moved:
-            last = time.monotonic()
-        elif sent == len(data) and time.monotonic() - last > quiet:
-            break
-        else:
-            waiting = select.poll()
-            waiting.register(sock, select.POLLIN | (select.POLLOUT if sent < len(data) else 0))
-            waiting.poll(50)
-    return received, False
-
-
-def pour(sock, data, seconds=10):
-    """Sends without reading; true when all was taken before the other side ended the connection."""
-    sock.settimeout(seconds)
-    try:
-        sock.sendall(data)
-        return True
-    except OSError:
-        return False
-
-
-def is_closed(sock, seconds=10):
-    """Whether the other side ends the connection in time."""
-    sock.settimeout(seconds)
-    try:
-        while sock.recv(1 << 16):
-            pass
-        return True
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
-
-
-class Attack(unittest.TestCase):
+class Attack(VisitorAttacks, DeviceAttacks, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.begun = time.monotonic()
-        cls.scene = Scene('token = "%s"\n' % TOKEN.decode())
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.https_port = free_ports(1)[0]
+        certificate, key = make_certificate(Path(folder.name), "secure", "secure.localhost")
+        cls.scene = Scene(
+            'token = "%s"\nhttpsPort = %d\ncertificates = [{ certificate = "%s", key = "%s" }]\n'
+            % (TOKEN.decode(), cls.https_port, certificate, key)
+        )
         cls.addClassCleanup(cls.scene.close)
         cls.web = smuggling.RecordingService()
         cls.echo = smuggling.EchoService()
+        cls.datagrams = EchoDatagrams(cls.echo.port)
         cls.device = cls.scene.client(
             "laptop",
             [
                 {"name": "web", "kind": "http", "target": "localhost:%d" % cls.web.port},
                 {"name": "echo", "kind": "tcp", "target": "localhost:%d" % cls.echo.port},
+                {"name": "secure", "kind": "http", "target": "localhost:%d" % cls.web.port},
+                {"name": "sealed", "kind": "tls", "target": "localhost:%d" % cls.echo.port},
+                {"name": "dns", "kind": "udp", "target": "localhost:%d" % cls.echo.port},
+                {"name": "craft", "kind": "game", "target": "localhost:%d" % cls.echo.port},
                 {"name": "guarded", "kind": "http", "target": "localhost:%d" % cls.web.port, "auth": ["me:secret"]},
             ],
         )
@@ -124,6 +73,7 @@ class Attack(unittest.TestCase):
         cls.memory = MemoryWatch(server=cls.scene.server.process.pid, device=cls.device.pid)
         cls.visitor = ControlVisitor(cls.scene, cls.addresses["web"], cls.addresses["echo"], smuggling.PAGE)
         cls.slow = smuggling.SlowHeads(cls.scene.http_port, host_of(cls.addresses["web"]), count=1500)
+        cls.begin_slow_handshakes()
 
     @classmethod
     def tearDownClass(cls):

@@ -71,11 +71,13 @@ class Scene:
     def join(self, name):
         return self.adit(name, "join", self.invite(), "--name", name)
 
-    def client(self, name, tunnels, joined=False):
-        """Starts a device with many tunnels, each a table of the configuration; returns a `Client`."""
+    def client(self, name, tunnels, joined=False, file=None):
+        """Starts a device with many tunnels, each a table of the configuration; returns a `Client`.
+
+        A second process of a device needs a file of its own."""
         if not joined:
             self.join(name)
-        path = self.folder / (name + ".json")
+        path = self.folder / ((file or name) + ".json")
         path.write_text(json.dumps({"tunnels": tunnels}))
         return Client(self.run(name, "client", "-c", str(path), "--json"), [each["name"] for each in tunnels])
 
