@@ -19,15 +19,15 @@ final class DatagramHouse: Sendable {
 
     let server: AditServer
     let store: Store
-    let group: MultiThreadedEventLoopGroup
+    /// Shared and never shut down: a callback that comes late finds its event loop alive.
+    let group = MultiThreadedEventLoopGroup.singleton
     private let events = NIOLockedValueBox<[DeviceEvent]>([])
     private let waiters = NIOLockedValueBox<[@Sendable (DeviceEvent) -> Bool]>([])
     private let running = NIOLockedValueBox<[DeviceRuntime]>([])
 
-    private init(_ server: AditServer, _ store: Store, _ group: MultiThreadedEventLoopGroup) {
+    private init(_ server: AditServer, _ store: Store) {
         self.server = server
         self.store = store
-        self.group = group
     }
 
     static func open(_ change: (inout ServerSetup) -> Void = { _ in }) async throws -> DatagramHouse {
@@ -49,8 +49,8 @@ final class DatagramHouse: Sendable {
             log: quiet,
             version: "0.0.0-test"
         )
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
-        return DatagramHouse(try await AditServer.start(setup, parts: parts, group: group).get(), store, group)
+        let group = MultiThreadedEventLoopGroup.singleton
+        return DatagramHouse(try await AditServer.start(setup, parts: parts, group: group).get(), store)
     }
 
     /// Ports that are free for TCP and UDP at the moment.
@@ -133,6 +133,5 @@ final class DatagramHouse: Sendable {
     func close() async throws {
         for runtime in running.withLockedValue({ $0 }) { await runtime.stop() }
         try await server.stop(within: .zero).get()
-        try await group.shutdownGracefully()
     }
 }

@@ -122,6 +122,5 @@ struct SpliceTests {
         try await stopped.get()
         #expect(tunnel.counters.current.openVisitors == 0)
         try await device.stop()
-        try await test.group.shutdownGracefully()
     }
 }

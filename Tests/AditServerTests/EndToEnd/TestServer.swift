@@ -16,7 +16,8 @@ final class TestServer: Sendable {
     let server: AditServer
     let store: Store
     let time: NIOLockedValueBox<Int64>
-    let group: MultiThreadedEventLoopGroup
+    /// Shared and never shut down: a callback that comes late finds its event loop alive.
+    let group = MultiThreadedEventLoopGroup.singleton
 
     /// Starts a server; `change` sees a setup that gives every tunnel a free port of the system's choice.
     static func start(
@@ -45,21 +46,14 @@ final class TestServer: Sendable {
         )
         parts.unixClock = UnixClock { UnixTime(seconds: time.withLockedValue { $0 }) }
         changeParts(&parts)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
-        let server = try await AditServer.start(setup, parts: parts, group: group).get()
-        return TestServer(server, memory, time, group)
+        let group = MultiThreadedEventLoopGroup.singleton
+        return TestServer(try await AditServer.start(setup, parts: parts, group: group).get(), memory, time)
     }
 
-    private init(
-        _ server: AditServer,
-        _ store: Store,
-        _ time: NIOLockedValueBox<Int64>,
-        _ group: MultiThreadedEventLoopGroup
-    ) {
+    private init(_ server: AditServer, _ store: Store, _ time: NIOLockedValueBox<Int64>) {
         self.server = server
         self.store = store
         self.time = time
-        self.group = group
     }
 
     var now: UnixTime { UnixTime(seconds: time.withLockedValue { $0 }) }
@@ -79,7 +73,6 @@ final class TestServer: Sendable {
 
     func stop() async throws {
         try await server.stop(within: .zero).get()
-        try await group.shutdownGracefully()
     }
 }
 
