@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,9 @@
 
 // What the kernel may hold in each direction; without the capability for it, as much as the system allows.
 static const int queue_bytes = 4 * 1024 * 1024;
+// What it may hold for a socket that everybody writes to: there a visitor stands behind all others, so that a longer queue
+// is only a longer delay when more comes than can be read.
+static const int shared_queue_bytes = 1024 * 1024;
 
 static uint64_t load64(const uint8_t *bytes) {
     uint64_t number = 0;
@@ -74,12 +78,12 @@ static socklen_t fill(struct sockaddr_storage *place, int domain, const struct a
     return sizeof(struct sockaddr_in6);
 }
 
-static int make(int domain) {
+static int make(int domain, int receive_bytes) {
     int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     const int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes, sizeof queue_bytes) != 0) {
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue_bytes, sizeof queue_bytes);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     }
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &queue_bytes, sizeof queue_bytes) != 0) {
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &queue_bytes, sizeof queue_bytes);
@@ -99,7 +103,7 @@ int adit_datagram_bind(int family, uint64_t high, uint64_t low, uint16_t port) {
     const struct adit_datagram_peer wanted = {
         .family = (uint8_t)(family == 0 ? 6 : family), .high = high, .low = low, .port = port};
     const int domain = family == 4 ? AF_INET : AF_INET6;
-    int fd = make(domain);
+    int fd = make(domain, shared_queue_bytes);
     if (fd < 0) return fd;
     const int on = 1, off = 0;
     // A reply has to come from the address that the visitor wrote to.
@@ -117,7 +121,7 @@ int adit_datagram_bind(int family, uint64_t high, uint64_t low, uint16_t port) {
 
 int adit_datagram_connect(const struct adit_datagram_peer *peer) {
     const int domain = peer->family == 4 ? AF_INET : AF_INET6;
-    int fd = make(domain);
+    int fd = make(domain, queue_bytes);
     if (fd < 0) return fd;
     struct sockaddr_storage address;
     socklen_t size = fill(&address, domain, peer);
@@ -167,6 +171,12 @@ static void read_control(struct msghdr *header, struct adit_datagram *datagram) 
             datagram->peer.local_low = ntohl(info.ipi_spec_dst.s_addr);
         }
     }
+}
+
+int adit_datagram_next_size(int fd) {
+    // udp(7), FIONREAD.
+    int size = 0;
+    return ioctl(fd, FIONREAD, &size) == 0 ? size : -errno;
 }
 
 int adit_datagram_receive(int fd, void *slab, struct adit_datagram *received) {
@@ -279,6 +289,7 @@ int64_t adit_datagram_kernel_drops(int fd) {
 int adit_datagram_bind(int family, uint64_t high, uint64_t low, uint16_t port) { return -ENOTSUP; }
 int adit_datagram_connect(const struct adit_datagram_peer *peer) { return -ENOTSUP; }
 int adit_datagram_port(int fd) { return -ENOTSUP; }
+int adit_datagram_next_size(int fd) { return -ENOTSUP; }
 int adit_datagram_receive(int fd, void *slab, struct adit_datagram *received) { return -ENOTSUP; }
 int adit_datagram_send(
     int fd, int family, const struct adit_datagram_peer *peer, const struct iovec *parts, size_t part_count,

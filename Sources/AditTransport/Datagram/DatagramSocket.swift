@@ -32,6 +32,8 @@ package protocol DatagramSocketDelegate: AnyObject {
 package final class DatagramSocket {
     /// How often one wake-up receives until others have their turn.
     private static let rounds = 8
+    /// How many bytes of runs it receives at most before that.
+    private static let wakeByteLimit = 512 * 1024
     /// The largest payload that is sent in runs: what fits a path of 1500 bytes.
     private static let firstSegmentLimit = 1472
     private static let runByteLimit = 65_507
@@ -118,7 +120,7 @@ package final class DatagramSocket {
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(
                 .recvAllocator,
-                value: FixedSizeRecvByteBufferAllocator(capacity: ADIT_DATAGRAM_SLOT_SIZE)
+                value: FittingReceiveBuffer(descriptor: descriptor)
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -169,7 +171,8 @@ package final class DatagramSocket {
 
     func drain() {
         let memory = DatagramMemory.ofThisThread
-        for _ in 0..<Self.rounds where isOpen {
+        var bytes = 0
+        for _ in 0..<Self.rounds where isOpen && bytes < Self.wakeByteLimit {
             let count = adit_datagram_receive(descriptor, memory.slab.baseAddress, memory.received.baseAddress)
             if count == -ECONNREFUSED {
                 delegate?.peerRefused()
@@ -179,8 +182,9 @@ package final class DatagramSocket {
             for index in 0..<Int(count) where isOpen {
                 let datagram = memory.received[index]
                 let start = index * ADIT_DATAGRAM_SLOT_SIZE
-                let bytes = UnsafeRawBufferPointer(rebasing: memory.slab[start..<start + Int(datagram.length)])
-                deliver(bytes, segment: Int(datagram.segment), from: DatagramPath(datagram.peer))
+                let received = UnsafeRawBufferPointer(rebasing: memory.slab[start..<start + Int(datagram.length)])
+                bytes += received.count
+                deliver(received, segment: Int(datagram.segment), from: DatagramPath(datagram.peer))
             }
             guard count == CInt(ADIT_DATAGRAM_SLOTS) else { break }
         }
@@ -301,6 +305,25 @@ private final class DatagramMemory {
         slab.deallocate()
         received.deallocate()
     }
+}
+
+/// Gives NIO, which keeps the buffer of each socket, one that fits the datagram it is about to receive: room for the
+/// largest with every socket would be most of what a visitor costs.
+private struct FittingReceiveBuffer: RecvByteBufferAllocator {
+    private static let minimum = 2048
+
+    let descriptor: CInt
+
+    private var size: Int {
+        let next = Int(adit_datagram_next_size(descriptor))
+        return next < 0 ? ADIT_DATAGRAM_SLOT_SIZE : max(next, Self.minimum)
+    }
+
+    func nextBufferSize() -> Int? { size }
+
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { allocator.buffer(capacity: size) }
+
+    func record(actualReadBytes: Int) -> Bool { false }
 }
 
 /// Tells a socket what NIO sees.

@@ -49,6 +49,9 @@ int adit_datagram_connect(const struct adit_datagram_peer *peer);
 // The port to which a socket is bound.
 int adit_datagram_port(int fd);
 
+// How many bytes the next datagram has that can be received, or the next run of them; 0 also when there is none.
+int adit_datagram_next_size(int fd);
+
 // Receives what is there into `slab`, which has ADIT_DATAGRAM_SLOTS places; the number of places that were filled.
 int adit_datagram_receive(int fd, void *slab, struct adit_datagram *received);
 

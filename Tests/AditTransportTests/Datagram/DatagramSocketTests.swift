@@ -99,6 +99,32 @@ struct DatagramSocketTests {
         }
     }
 
+    @Test(
+        "the first that wakes a socket may be as large as any, or a run",
+        arguments: [[65_507], [Int](repeating: 1000, count: 60)]
+    )
+    func firstOfAll(_ sizes: [Int]) async throws {
+        try await scene { [loop] promise in
+            let service = Ear()
+            let bound = try DatagramSocket.bind(.v4(0x7F00_0001), port: 0, on: loop, delegate: service)
+            let place = IPEndpoint(.v4(0x7F00_0001), bound.socket.port)
+            let made = try DatagramSocket.connect(to: place, on: loop, delegate: Ear())
+            service.onChange = { ear in
+                guard ear.seen.count == sizes.count else { return }
+                #expect(ear.seen.map(\.count) == sizes)
+                ear.onChange = nil
+                made.socket.close()
+                bound.socket.close()
+                promise.succeed()
+            }
+            let bytes = [UInt8](repeating: 9, count: 65_507)
+            bytes.withUnsafeBytes { bytes in
+                for size in sizes { made.socket.send(UnsafeRawBufferPointer(rebasing: bytes[..<size])) }
+                made.socket.flush()
+            }
+        }
+    }
+
     @Test("an answer leaves from the address that was written to, also on a socket of every address")
     func localAddress() async throws {
         try await scene { [loop] promise in
