@@ -341,11 +341,14 @@ extension DatagramService: DatagramLinkDelegate {
     }
 
     package func linkBecameWritable() {
-        while let link, link.isWritable, let (index, payload) = queue.popFirst() {
+        now = Instant(.now())
+        var losers: [Int] = []
+        while let link, link.isWritable, let (index, payload) = queue.popFirst(at: now, losers: &losers) {
             guard let visitor = flows[index]?.peer else { continue }
             payload.withUnsafeReadableBytes { if !link.write($0, visitor: visitor) { drop(index) } }
         }
         link?.flush()
+        for loser in losers { drop(loser) }
         settle()
     }
 
@@ -425,7 +428,8 @@ extension DatagramService {
             if !link.write(payload, visitor: session.visitor) { drop(index) }
             return
         }
-        for loser in queue.append(ByteBuffer(bytes: payload), byteCount: payload.count, flow: index) { drop(loser) }
+        let losers = queue.append(ByteBuffer(bytes: payload), byteCount: payload.count, flow: index, at: now)
+        for loser in losers { drop(loser) }
     }
 
     /// A round of one session is over; one flush serves all sessions that were read in this turn of the event loop.

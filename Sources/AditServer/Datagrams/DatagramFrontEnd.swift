@@ -96,7 +96,8 @@ final class DatagramFrontEnd: DatagramSocketDelegate, DatagramLinkDelegate {
             if !link.write(payload, visitor: visitor) { drop(index) }
             return
         }
-        for loser in queue.append(ByteBuffer(bytes: payload), byteCount: payload.count, flow: index) { drop(loser) }
+        let losers = queue.append(ByteBuffer(bytes: payload), byteCount: payload.count, flow: index, at: now)
+        for loser in losers { drop(loser) }
     }
 
     func endedRound() {
@@ -181,11 +182,14 @@ final class DatagramFrontEnd: DatagramSocketDelegate, DatagramLinkDelegate {
     }
 
     func linkBecameWritable() {
-        while let link, link.isWritable, let (index, payload) = queue.popFirst() {
+        now = Instant(.now())
+        var losers: [Int] = []
+        while let link, link.isWritable, let (index, payload) = queue.popFirst(at: now, losers: &losers) {
             guard let visitor = flows[index]?.peer else { continue }
             payload.withUnsafeReadableBytes { if !link.write($0, visitor: visitor) { drop(index) } }
         }
         link?.flush()
+        for loser in losers { drop(loser) }
         settle()
     }
 
@@ -227,6 +231,7 @@ final class DatagramFrontEnd: DatagramSocketDelegate, DatagramLinkDelegate {
         let link = DatagramLink(channel, framing: framing, on: eventLoop, delegate: self)
         self.link = link
         link.start()
+        queue.wayOpened(at: Instant(.now()))
         if !queue.isEmpty { linkBecameWritable() }
     }
 

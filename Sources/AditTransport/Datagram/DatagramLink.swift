@@ -35,6 +35,8 @@ package final class DatagramLink {
 
     /// Collected bytes above this are sent at once.
     private static let burstByteLimit = 60 * 1024
+    /// How much may be on its way to the connection's event loop, before the connection could say that it is full.
+    private static let transitByteLimit = 64 * 1024
     private static let pingInterval = TimeAmount.seconds(30)
     private static let patience = TimeAmount.seconds(60)
 
@@ -44,6 +46,7 @@ package final class DatagramLink {
     private var delegate: (any DatagramLinkDelegate)?
     private var isClosed = false
     private var burst = ByteBuffer()
+    private var transit = 0
     private var header: [UInt8] = []
     private var unread = ByteBuffer()
     private var timer: Scheduled<Void>?
@@ -76,7 +79,10 @@ package final class DatagramLink {
     }
 
     /// Whether the link takes datagrams now; what is written all the same is queued without bound.
-    package var isWritable: Bool { !isClosed && channel.isWritable }
+    ///
+    /// It takes little ahead, so that whoever writes to it decides late what goes first: besides a burst, nothing waits
+    /// here or in the stream.
+    package var isWritable: Bool { !isClosed && transit < Self.transitByteLimit && channel.isWritable }
 
     /// Writes one datagram of a visitor's flow; false when the framing has no room for it, and nothing was written.
     package func write(_ payload: UnsafeRawBufferPointer, visitor: IPEndpoint) -> Bool {
@@ -107,8 +113,21 @@ package final class DatagramLink {
     /// Sends what was written.
     package func flush() {
         guard burst.readableBytes > 0, !isClosed else { return }
-        channel.writeAndFlush(burst, promise: nil)
-        burst = ByteBuffer()
+        let burst = burst
+        self.burst = ByteBuffer()
+        if channel.eventLoop.inEventLoop { return channel.writeAndFlush(burst, promise: nil) }
+        transit += burst.readableBytes
+        let link = NIOLoopBound(self, eventLoop: eventLoop)
+        channel.eventLoop.execute { [channel, eventLoop] in
+            channel.writeAndFlush(burst, promise: nil)
+            eventLoop.execute { link.value.wasHandedOver(burst.readableBytes) }
+        }
+    }
+
+    private func wasHandedOver(_ count: Int) {
+        let wasFull = transit >= Self.transitByteLimit
+        transit -= count
+        if wasFull, isWritable { becameWritable() }
     }
 
     /// Closes the connection; the delegate is not told.
@@ -261,6 +280,7 @@ private final class DatagramLinkOutlet: ChannelDuplexHandler, @unchecked Sendabl
             try channel.pipeline.syncOperations.addHandler(self)
             guard channel.isActive else { return tell { $0.end("the connection is gone") } }
             try channel.pipeline.syncOperations.handler(type: EarlyDataHandler.self).handOver()
+            (channel as? YamuxStreamChannel)?.keepShort()
             try channel.syncOptions?.setOption(.autoRead, value: true)
         } catch {
             channel.close(promise: nil)

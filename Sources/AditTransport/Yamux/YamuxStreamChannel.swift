@@ -313,6 +313,11 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         if autoRead, !isClosed { pipeline.syncOperations.read() }
     }
 
+    /// Lets little be under way to this end: for data that is worth nothing when it is old.
+    func keepShort() {
+        handler?.handle(.keepShort(streamID))
+    }
+
     /// Takes bytes that arrived for the stream.
     func receive(_ buffer: ByteBuffer) {
         guard !isClosed else { return }

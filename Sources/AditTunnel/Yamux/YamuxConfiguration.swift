@@ -14,6 +14,9 @@ package struct YamuxConfiguration: Sendable, Equatable {
     /// The credit in bytes that every stream has in each direction before any window update (yamux specification).
     package static let initialWindow: UInt32 = 256 * 1024
 
+    /// The receive window in bytes below which that of a stream that is kept short does not fall.
+    package static let shortestWindow: UInt32 = 128 * 1024
+
     /// The receive window in bytes with which a stream begins: `initialWindow` to `maximumStreamWindow`.
     ///
     /// frp begins with the maximum. A smaller start grows towards the maximum while the stream is read as fast as

@@ -30,6 +30,8 @@ extension YamuxSession {
         } else if let sentAt = pingSentAt, header.length == pingValue {
             pingSentAt = nil
             roundTripTime = now - sentAt
+            if roundTrips.count == 4 { roundTrips.removeFirst() }
+            roundTrips.append(now - sentAt)
             emit(.roundTrip(now - sentAt))
         }
     }

@@ -87,8 +87,13 @@ extension YamuxSession {
         guard streams.values[index].phase != .unaccepted,
             streams.values[index].missingCredit >= streams.values[index].windowLimit / 2
         else { return }
-        growWindow(index, at: now)
+        if streams.values[index].isKeptShort {
+            fitWindow(index, at: now)
+        } else {
+            growWindow(index, at: now)
+        }
         let credit = streams.values[index].missingCredit
+        guard credit > 0 else { return }
         streams.values[index].receiveWindow += credit
         let flags = streams.values[index].takeAcknowledgement()
         transmit(.windowUpdate, flags, streamID: id, length: credit)
@@ -106,6 +111,38 @@ extension YamuxSession {
         guard grownWindow + Int(larger - limit) <= configuration.maximumGrownWindow else { return }
         grownWindow += Int(larger - limit)
         streams.values[index].windowLimit = larger
+    }
+
+    mutating func keepShort(_ id: UInt32) {
+        guard let index = streams.index(forKey: id) else { return }
+        streams.values[index].isKeptShort = true
+        setWindow(index, YamuxConfiguration.shortestWindow)
+    }
+
+    /// Fits the window of a stream to what its reader takes in two round trips and a little: a sender that is ahead of
+    /// its reader by more only has old bytes under way. The shortest of the latest round trips counts, since the others
+    /// may have stood behind just these bytes.
+    private mutating func fitWindow(_ index: Dictionary<UInt32, YamuxStreamState>.Index, at now: Instant) {
+        let taken = Int64(streams.values[index].missingCredit)
+        let elapsed = max(1, (now - streams.values[index].lastGrant).wholeNanoseconds)
+        streams.values[index].lastGrant = now
+        let horizon = min((roundTrips.min() ?? .milliseconds(50)) * 2 + .milliseconds(10), .seconds(5))
+        let limit = Int64(streams.values[index].windowLimit)
+        let fitting = min(max(taken * horizon.wholeNanoseconds / elapsed, limit / 2), limit * 2)
+        let bounds = Int64(YamuxConfiguration.shortestWindow)...Int64(configuration.maximumStreamWindow)
+        setWindow(index, UInt32(min(max(fitting, bounds.lowerBound), bounds.upperBound)))
+    }
+
+    private mutating func setWindow(_ index: Dictionary<UInt32, YamuxStreamState>.Index, _ limit: UInt32) {
+        let former = streams.values[index].windowLimit
+        let formerGrown = streams.values[index].grownWindow
+        streams.values[index].windowLimit = limit
+        let grown = grownWindow - formerGrown + streams.values[index].grownWindow
+        guard limit < former || grown <= configuration.maximumGrownWindow else {
+            streams.values[index].windowLimit = former
+            return
+        }
+        grownWindow = grown
     }
 
     mutating func send(_ id: UInt32, _ count: Int) {
@@ -170,7 +207,7 @@ extension YamuxSession {
     mutating func remove(_ id: UInt32, at now: Instant) {
         guard let stream = streams.removeValue(forKey: id) else { return }
         bufferedBytes -= Int(stream.bufferedBytes)
-        grownWindow -= Int(stream.windowLimit - YamuxConfiguration.initialWindow)
+        grownWindow -= stream.grownWindow
         if payloadStreamID == id { payloadStreamID = nil }
         switch stream.phase {
         case .unaccepted: unacceptedCount -= 1

@@ -30,6 +30,8 @@ package struct YamuxSession: Sendable {
         case close(UInt32)
         /// A stream is broken off.
         case reset(UInt32)
+        /// What waits on its way to this end of a stream is old soon: the window follows the reader's speed.
+        case keepShort(UInt32)
         /// The connection takes bytes again, or takes none for now.
         case writability(Bool)
         /// No new streams; `.finished` follows when the last has ended.
@@ -67,6 +69,8 @@ package struct YamuxSession: Sendable {
 
     /// The latest measured round trip; nil before the first.
     package internal(set) var roundTripTime: Duration?
+    /// The latest few round trips, the newest last.
+    var roundTrips: [Duration] = []
     /// How many bytes of the last header's payload are still to come.
     package internal(set) var payloadRemaining = 0
     /// The stream that the arriving payload belongs to; nil when it is to be thrown away.
@@ -146,6 +150,7 @@ package struct YamuxSession: Sendable {
         case .close(let id): close(id, at: now)
         case .reset(let id):
             if streams[id] != nil { sendReset(id, at: now) }
+        case .keepShort(let id): keepShort(id)
         case .writability(let isWritable): changeWritability(isWritable, at: now)
         case .shutDown: shutDown(at: now)
         case .deadline: expire(at: now)

@@ -28,6 +28,8 @@ struct YamuxStreamState: Sendable {
     var bufferedBytes: UInt32 = 0
     /// When the last credit was granted, from which the speed of the reader is judged.
     var lastGrant: Instant
+    /// The window follows the reader's speed.
+    var isKeptShort = false
     /// The peer has not been told that the stream is known here; the next frame tells it.
     var owesAcknowledgement = false
     /// This end has sent, or means to send, its end of data.
@@ -44,6 +46,9 @@ struct YamuxStreamState: Sendable {
         let held = UInt64(receiveWindow) + UInt64(bufferedBytes)
         return held >= UInt64(windowLimit) ? 0 : windowLimit - UInt32(held)
     }
+
+    /// How far the receive window is above the initial one.
+    var grownWindow: Int { max(0, Int(windowLimit) - Int(YamuxConfiguration.initialWindow)) }
 
     /// The flag for the next frame of the stream, which pays what is owed.
     mutating func takeAcknowledgement() -> YamuxHeader.Flags {

@@ -15,6 +15,7 @@ struct SeenDatagram: Sendable, Equatable {
 final class DatagramRecorder: DatagramLinkDelegate {
     private(set) var datagrams: [SeenDatagram] = []
     private(set) var rounds = 0
+    private(set) var writableCount = 0
     private(set) var closings: [String] = []
     /// The link to which everything is sent back.
     var echo: DatagramLink?
@@ -32,7 +33,9 @@ final class DatagramRecorder: DatagramLinkDelegate {
         onRound?(datagrams)
     }
 
-    func linkBecameWritable() {}
+    func linkBecameWritable() {
+        writableCount += 1
+    }
 
     func linkClosed(_ link: DatagramLink, because reason: String) {
         closings.append(reason)
