@@ -21,13 +21,16 @@ final class UDPPeer: Sendable {
     let channel: any Channel
     private let state: NIOLockedValueBox<State>
 
-    private init(_ channel: any Channel, _ state: NIOLockedValueBox<State>) {
+    private init(_ channel: any Channel, _ host: String, _ state: NIOLockedValueBox<State>) {
         self.channel = channel
+        self.host = host
         self.state = state
     }
 
+    private let host: String
+
     /// Opens a peer on loopback.
-    static func open(echoes: Bool = false, port: Int = 0) async throws -> UDPPeer {
+    static func open(echoes: Bool = false, host: String = "127.0.0.1", port: Int = 0) async throws -> UDPPeer {
         let state = NIOLockedValueBox(State())
         let channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
@@ -48,8 +51,8 @@ final class UDPPeer: Sendable {
                     )
                 }
             }
-            .bind(host: "127.0.0.1", port: port).get()
-        return UDPPeer(channel, state)
+            .bind(host: host, port: port).get()
+        return UDPPeer(channel, host, state)
     }
 
     var port: UInt16 { UInt16(clamping: channel.localAddress?.port ?? 0) }
@@ -57,7 +60,7 @@ final class UDPPeer: Sendable {
     var received: [Received] { state.withLockedValue { $0.received } }
 
     func send(_ bytes: [UInt8], to port: UInt16) async throws {
-        let address = try SocketAddress(ipAddress: "127.0.0.1", port: Int(port))
+        let address = try SocketAddress(ipAddress: host, port: Int(port))
         try await channel.writeAndFlush(
             AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: bytes))
         ).get()
@@ -65,7 +68,7 @@ final class UDPPeer: Sendable {
 
     /// Sends many at once; what the system does not take is lost, as with any flood.
     func flood(_ bytes: [UInt8], count: Int, to port: UInt16) throws {
-        let address = try SocketAddress(ipAddress: "127.0.0.1", port: Int(port))
+        let address = try SocketAddress(ipAddress: host, port: Int(port))
         let buffer = ByteBuffer(bytes: bytes)
         for _ in 0..<count {
             channel.write(AddressedEnvelope(remoteAddress: address, data: buffer), promise: nil)
