@@ -35,6 +35,11 @@ struct ProxyRegistrations: Sendable {
     }
 
     mutating func want(_ proxy: FRPNewProxy) {
+        if let earlier = entries[proxy.proxyName], earlier.proxy == proxy {
+            // The server may give one answer to two requests that are the same, so there is never a second one.
+            if case .failed = earlier.state { entries[proxy.proxyName]?.state = .new }
+            return
+        }
         var entry = Entry(proxy: proxy, state: .new)
         if let earlier = entries[proxy.proxyName] {
             entry.staleAnswers = earlier.staleAnswers

@@ -109,6 +109,27 @@ struct ControlTunnelTests {
         #expect(adit.device.nextDeadline == nil)
     }
 
+    @Test("A wish that is told twice, before and after the login, is one request with one answer")
+    func repeatedWish() {
+        var pair = ControlPair(.frp(.v1))
+        pair.opensTunnels = false
+        let proxy = FRPNewProxy(proxyName: "web", proxyType: "tcp")
+        pair.device.handle(.register(proxy), at: .zero)
+        pair.run()
+        pair.device.handle(.register(proxy), at: .zero)
+        pair.run()
+        #expect(pair.takeServerOutputs().filter { $0 == .openTunnel(proxy) }.count == 1)
+        _ = pair.takeDeviceOutputs()
+        let answer = FRPNewProxyResponse(proxyName: "web", remoteAddress: ":1")
+        pair.server.handle(.tunnelAnswered(answer), at: pair.now)
+        pair.run()
+        #expect(pair.takeDeviceOutputs() == [.registered(answer)])
+        // Nor is anything asked for that is there.
+        pair.device.handle(.register(proxy), at: .zero)
+        pair.run()
+        #expect(pair.takeServerOutputs().isEmpty)
+    }
+
     @Test("A changed wish gets its own answer, not that of the earlier one")
     func changedWish() {
         var pair = ControlPair(.frp(.v1))
