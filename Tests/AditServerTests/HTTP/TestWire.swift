@@ -14,13 +14,19 @@ final class TestWire: ChannelInboundHandler, Sendable {
         case ended(String)
     }
 
+    private struct Waiter {
+        var wants: @Sendable (ByteBuffer, Bool) -> Int?
+        var continuation: CheckedContinuation<[UInt8], any Error>
+        /// Cancelled with the wait, or it would end a later one.
+        var timer: Scheduled<Void>
+    }
+
     private struct State {
         var bytes = ByteBuffer()
         var received = 0
         var isEnded = false
         var error: String?
-        var waiter:
-            (wants: @Sendable (ByteBuffer, Bool) -> Int?, continuation: CheckedContinuation<[UInt8], any Error>)?
+        var waiter: Waiter?
     }
 
     private let state = NIOLockedValueBox(State())
@@ -104,15 +110,17 @@ final class TestWire: ChannelInboundHandler, Sendable {
         let channel = try channel
         return try await withCheckedThrowingContinuation { continuation in
             channel.eventLoop.execute {
-                self.state.withLockedValue { $0.waiter = (wants, continuation) }
-                self.serve()
-                channel.eventLoop.scheduleTask(in: .seconds(20)) {
+                let timer = channel.eventLoop.scheduleTask(in: .seconds(20)) {
                     self.state.withLockedValue { state in
                         defer { state.waiter = nil }
                         let got = String(buffer: state.bytes).prefix(2_000)
                         state.waiter?.continuation.resume(throwing: Fault.timeout("waited for \(what), got: \(got)"))
                     }
                 }
+                self.state.withLockedValue { state in
+                    state.waiter = Waiter(wants: wants, continuation: continuation, timer: timer)
+                }
+                self.serve()
             }
         }
     }
@@ -122,10 +130,12 @@ final class TestWire: ChannelInboundHandler, Sendable {
             guard let waiter = state.waiter else { return }
             if let count = waiter.wants(state.bytes, state.isEnded) {
                 state.waiter = nil
+                waiter.timer.cancel()
                 let taken = state.bytes.readBytes(length: count) ?? []
                 waiter.continuation.resume(returning: taken)
             } else if state.isEnded {
                 state.waiter = nil
+                waiter.timer.cancel()
                 let got = String(buffer: state.bytes).prefix(2_000)
                 waiter.continuation.resume(throwing: Fault.ended("\(state.error ?? "end of data"), got: \(got)"))
             }

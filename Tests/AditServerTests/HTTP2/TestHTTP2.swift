@@ -40,6 +40,8 @@ final class TestStream: ChannelInboundHandler, Sendable {
     private struct Waiter {
         var condition: @Sendable (Received) -> Bool
         var continuation: CheckedContinuation<Received, any Error>
+        /// Cancelled with the wait, or it would end a later one.
+        var timer: Scheduled<Void>
     }
 
     private struct State {
@@ -96,15 +98,17 @@ final class TestStream: ChannelInboundHandler, Sendable {
         let channel = try channel
         return try await withCheckedThrowingContinuation { continuation in
             channel.eventLoop.execute {
-                self.state.withLockedValue { $0.waiter = Waiter(condition: condition, continuation: continuation) }
-                self.serve()
-                channel.eventLoop.scheduleTask(in: .seconds(20)) {
+                let timer = channel.eventLoop.scheduleTask(in: .seconds(20)) {
                     let (waiter, received) = self.state.withLockedValue { state in
                         defer { state.waiter = nil }
                         return (state.waiter, state.received)
                     }
                     waiter?.continuation.resume(throwing: Timeout(what: what, received: received))
                 }
+                self.state.withLockedValue { state in
+                    state.waiter = Waiter(condition: condition, continuation: continuation, timer: timer)
+                }
+                self.serve()
             }
         }
     }
@@ -130,7 +134,9 @@ final class TestStream: ChannelInboundHandler, Sendable {
             state.waiter = nil
             return (waiter, state.received)
         }
-        served?.0.continuation.resume(returning: served?.1 ?? Received())
+        guard let (waiter, received) = served else { return }
+        waiter.timer.cancel()
+        waiter.continuation.resume(returning: received)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
