@@ -35,6 +35,7 @@ package final class DatagramLink {
 
     /// Collected bytes above this are sent at once.
     private static let burstByteLimit = 60 * 1024
+    private static let backlogByteLimit = 16 * 1024
     /// How much may be on its way to the connection's event loop, before the connection could say that it is full.
     private static let transitByteLimit = 64 * 1024
     private static let pingInterval = TimeAmount.seconds(30)
@@ -108,6 +109,12 @@ package final class DatagramLink {
         }
         if burst.readableBytes >= Self.burstByteLimit { flush() }
         return true
+    }
+
+    /// Sends what was written when it is enough for a frame of its own. After each datagram of a backlog: less waits in
+    /// the stream then when it takes no more.
+    package func flushBacklog() {
+        if burst.readableBytes >= Self.backlogByteLimit { flush() }
     }
 
     /// Sends what was written.
@@ -261,7 +268,7 @@ private final class DatagramLinkOutlet: ChannelDuplexHandler, @unchecked Sendabl
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
 
-    /// How much may be on its way to another event loop before no more is read.
+    /// How much may be on its way to the link before no more is read.
     private static let transitByteLimit = 1 << 20
 
     private let link: NIOLoopBound<DatagramLink>
@@ -298,7 +305,8 @@ private final class DatagramLinkOutlet: ChannelDuplexHandler, @unchecked Sendabl
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let chunk = unwrapInboundIn(data)
-        if linkLoop.inEventLoop { return link.value.receive(chunk) }
+        // Also on the same event loop: not while the loop goes through the events of its sockets, since sending on one takes
+        // away the error for which NIO may be about to look at it, and NIO ends the process when there is none.
         transit += chunk.readableBytes
         linkLoop.execute { [link, loop = context.eventLoop] in
             link.value.receive(chunk)
@@ -342,7 +350,6 @@ private final class DatagramLinkOutlet: ChannelDuplexHandler, @unchecked Sendabl
     }
 
     private func tell(_ body: @escaping @Sendable (DatagramLink) -> Void) {
-        if linkLoop.inEventLoop { return body(link.value) }
         linkLoop.execute { [link] in body(link.value) }
     }
 }

@@ -51,6 +51,7 @@ struct DatagramLinkTests {
         while bytes.readableBytes > 0, let part = bytes.readSlice(length: min(step, bytes.readableBytes)) {
             try second.writeInbound(part)
         }
+        second.embeddedEventLoop.run()
         #expect(recorder.datagrams == sent)
         #expect(recorder.closings.isEmpty)
     }
