@@ -346,6 +346,7 @@ extension DatagramService: DatagramLinkDelegate {
         while let link, link.isWritable, let (index, payload) = queue.popFirst(at: now, losers: &losers) {
             guard let visitor = flows[index]?.peer else { continue }
             payload.withUnsafeReadableBytes { if !link.write($0, visitor: visitor) { drop(index) } }
+            link.flushBacklog()
         }
         link?.flush()
         for loser in losers { drop(loser) }
