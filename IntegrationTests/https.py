@@ -94,7 +94,8 @@ class Names(unittest.TestCase):
         self.session_port, self.http_port, self.https_port = free_ports(3)
         program = Program(
             "server", "--listen", "127.0.0.1", "--port", str(self.session_port), "--http-port", str(self.http_port),
-            "--https-port", str(self.https_port), "--domain", "tunnel.test", "--host", "127.0.0.1", *arguments, env=self.environment("server")
+            "--https-port", str(self.https_port), "--domain", "tunnel.test", "--host", "127.0.0.1", *arguments,
+            env=self.environment("server")
         )
         self.addCleanup(program.stop)
         program.wait_for_port(self.https_port)
