@@ -121,7 +121,8 @@ class Names(unittest.TestCase):
     def curl(self, url, *arguments, status=0):
         host, port = url.split("://")[1].split("/")[0].rsplit(":", 1)
         done = subprocess.run(
-            ["curl", "--silent", "--show-error", "--max-time", "20", "--resolve", "%s:%s:127.0.0.1" % (host, port), *arguments, url],
+            ["curl", "--silent", "--show-error", "--max-time", "20"]
+            + ["--resolve", "%s:%s:127.0.0.1" % (host, port), *arguments, url],
             capture_output=True, text=True
         )
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
@@ -146,7 +147,8 @@ class Names(unittest.TestCase):
         self.assertEqual(self.curl("https://nobody.tunnel.test:%d/" % self.https_port, *trust, *code), "404 ")
         plain = "http://web.tunnel.test:%d/a?b=c" % self.http_port
         self.assertEqual(self.curl(plain, *code), "307 https://web.tunnel.test:%d/a?b=c" % self.https_port)
-        post = self.curl(plain, *trust, "--location", "--data", "x", "--resolve", "web.tunnel.test:%d:127.0.0.1" % self.https_port)
+        known = "web.tunnel.test:%d:127.0.0.1" % self.https_port
+        post = self.curl(plain, *trust, "--location", "--data", "x", "--resolve", known)
         self.assertEqual(len(post), 64, "the body goes along with the redirection")
         # A name that no certificate covers is refused in TLS itself.
         self.curl("https://web.example.org:%d/" % self.https_port, "--insecure", status=35)
@@ -226,7 +228,8 @@ class Names(unittest.TestCase):
         for number in range(100):
             with socket.create_connection(("127.0.0.1", self.https_port), timeout=5) as sock:
                 try:
-                    sock.sendall((b"\x16\x03\x01", b"\x80", b"GET ")[number % 3] + generator.randbytes(generator.randrange(20000)))
+                    begin = (b"\x16\x03\x01", b"\x80", b"GET ")[number % 3]
+                    sock.sendall(begin + generator.randbytes(generator.randrange(20000)))
                     sock.recv(100)
                 except OSError:
                     pass
@@ -275,7 +278,8 @@ class Names(unittest.TestCase):
         path = self.folder / "server.toml"
         self.session_port, self.http_port, self.https_port = free_ports(3)
         path.write_text(
-            "listen = '127.0.0.1'\nsessionPort = %d\nhttpPort = %d\nhttpsPort = %d\nredirectToHTTPS = false\ndomain = 'tunnel.test'\n"
+            "listen = '127.0.0.1'\nsessionPort = %d\nhttpPort = %d\nhttpsPort = %d\nredirectToHTTPS = false\n"
+            "domain = 'tunnel.test'\n"
             "certificates = [{ certificate = '%s', key = '%s' }]\n"
             % (self.session_port, self.http_port, self.https_port, self.certificate, self.key)
         )
@@ -290,7 +294,8 @@ class Names(unittest.TestCase):
         vault = PageService(server_context(own, own_key))
         port = free_ports(1)[0]
         program = Program(
-            "server", "--listen", "127.0.0.1", "--port", str(port), "--https-port", str(port), "--http-port", "0", "--domain", "tunnel.test", "--host", "127.0.0.1",
+            "server", "--listen", "127.0.0.1", "--port", str(port), "--https-port", str(port), "--http-port", "0",
+            "--domain", "tunnel.test", "--host", "127.0.0.1",
             "--certificate", self.certificate, "--key", self.key, env=self.environment("server")
         )
         self.addCleanup(program.stop)

@@ -153,7 +153,8 @@ class ProxyHeaders(unittest.TestCase):
         for version in ("v1", "v2"):
             with self.subTest(version=version):
                 program = scene.run(
-                    "laptop", "tcp", str(self.recorder.port), "--name", "rec-" + version, "--proxy-protocol", version, "--url-only"
+                    "laptop", "tcp", str(self.recorder.port), "--name", "rec-" + version, "--proxy-protocol", version,
+                    "--url-only"
                 )
                 program.wait_for(":")
                 address = program.lines[0].strip()
@@ -246,7 +247,9 @@ class ProxyHeaders(unittest.TestCase):
         scene.join("laptop")
         for version in ("v1", "v2"):
             with self.subTest(version=version):
-                program = scene.run("laptop", "tcp", str(front), "--name", "ha-" + version, "--proxy-protocol", version, "--url-only")
+                program = scene.run(
+                    "laptop", "tcp", str(front), "--name", "ha-" + version, "--proxy-protocol", version, "--url-only"
+                )
                 program.wait_for(":")
                 address = program.lines[0].strip()
                 request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
