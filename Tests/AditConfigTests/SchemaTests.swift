@@ -637,6 +637,7 @@ import Testing
     @Test func includedFilesGiveOnlyProxiesAndVisitors() throws {
         let toml =
             "serverAddr = \"ignored\"\ntransport.protocol = \"kcp\"\n[[proxies]]\nname = \"a\"\ntype = \"tcpmux\"\nlocalPort = 1\n"
+            + "customDomains = [\"a.example\"]\nmultiplexer = \"httpconnect\"\n"
         let loaded = try ConfigurationFile.loadFRPInclude(bytes: Array(toml.utf8), fileName: "a.toml").configuration
         #expect(loaded.serverAddr == "0.0.0.0")
         #expect(loaded.proxies.map(\.name) == ["a"])
