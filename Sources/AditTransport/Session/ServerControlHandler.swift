@@ -133,7 +133,6 @@ final class ServerControlHandler: ChannelInboundHandler {
         case .closeTunnel(let name):
             if let session { shared.policy.closeTunnel(named: name, for: session) }
         case .start(let visitor, let id, let start, let transform): self.start(visitor, id, start, transform)
-        case .openStream(let visitor, let start, let transform): openStream(visitor, start, transform)
         case .refuseWorkConnection(let id, let text): idle.removeValue(forKey: id)?.refuse(text)
         case .visitorFailed(let visitor, let error): visitors.removeValue(forKey: visitor)?.fail(error)
         case .ended(let reason): end(reason)
@@ -363,24 +362,6 @@ final class ServerControlHandler: ChannelInboundHandler {
                 why: [Text("no stream to the device: \(error)", zh: "无法连到设备：\(error)")]
             )
         }
-    }
-
-    private func openStream(_ visitor: VisitorID, _ start: FRPStartWorkConnection, _ transform: WorkTransform) {
-        guard let multiplexer = connection.multiplexer,
-            let bytes = try? WorkPipeline.bytes(.startWorkConnection(start), version, withMagic: false)
-        else { return step(.startFailed(visitor)) }
-        let random = shared.random
-        let stream = multiplexer.openStream { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(EarlyDataHandler()) }
-        }
-        deliver(
-            stream.flatMapThrowing { channel in
-                channel.writeAndFlush(bytes, promise: nil)
-                try WorkPipeline.install(transform, on: channel, after: nil, random: random)
-                return channel
-            },
-            to: visitor
-        )
     }
 
     private func deliver(_ channel: EventLoopFuture<any Channel>, to visitor: VisitorID) {

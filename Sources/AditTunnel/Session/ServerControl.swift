@@ -264,20 +264,17 @@ package struct ServerControl: Sendable {
             outputs.append(.visitorFailed(id, Self.unreachable("the tunnel is not open", zh: "隧道未打开")))
             return
         }
-        if isAdit {
-            outputs.append(.openStream(id, start, tunnel.transform))
-        } else {
-            visitors[id] = start
-            run(queue.arrive(id, at: now), at: now)
+        guard !isAdit else {
+            // What can be opened to an Adit device is opened at once, by `streamTransform`.
+            outputs.append(.visitorFailed(id, Self.unreachable("no stream to the device", zh: "无法连到设备")))
+            return
         }
+        visitors[id] = start
+        run(queue.arrive(id, at: now), at: now)
     }
 
     private mutating func startFailed(_ id: VisitorID, at now: Instant) {
-        if isAdit {
-            outputs.append(.visitorFailed(id, Self.unreachable("no stream to the device", zh: "无法连到设备")))
-        } else {
-            run(queue.failed(id, at: now), at: now)
-        }
+        run(queue.failed(id, at: now), at: now)
     }
 
     private mutating func settle(_ id: VisitorID) {

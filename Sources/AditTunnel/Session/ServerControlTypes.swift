@@ -118,8 +118,6 @@ extension ServerControl {
         case closeTunnel(String)
         /// Write StartWorkConn on an idle work connection and give it to the visitor; answered by `started` or `startFailed`.
         case start(VisitorID, on: WorkConnectionID, FRPStartWorkConnection, WorkTransform)
-        /// Open a stream to the device with StartWorkConn in front; answered by `started` or `startFailed`.
-        case openStream(VisitorID, FRPStartWorkConnection, WorkTransform)
         /// Write StartWorkConn with this error on a work connection and close it.
         case refuseWorkConnection(WorkConnectionID, String)
         /// Nothing brings this visitor to the device.
