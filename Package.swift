@@ -45,9 +45,11 @@ let package = Package(
     targets: [
         // Pure rooms: no sockets, clocks, randomness or tasks.
         .target(name: "AditCore"),
-        .target(name: "AditWire", dependencies: ["AditCore"]),
+        .target(name: "AditWire", dependencies: ["AditCore", "CExpat"]),
         .target(name: "AditCrypto", dependencies: ["AditCore", "CAditCrypto", crypto]),
         .target(name: "AditTunnel", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
+        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire"]),
+        .target(name: "AditLab", dependencies: ["AditCore", "AditWire", "AditTraversal"]),
         .target(
             name: "AditConfig",
             dependencies: ["AditCore", "TOMLKit", "Yams"]
@@ -56,14 +58,14 @@ let package = Package(
         .target(
             name: "AditTransport",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "CAditPlatform",
-                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, collections,
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "CAditPlatform",
+                nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL, crypto, x509, asn1, logging, collections,
             ]
         ),
         .target(
             name: "AditServer",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport",
                 nioCore, nioLocks, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioTLS, nioSSL, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]
@@ -71,25 +73,31 @@ let package = Package(
         .target(
             name: "AditClient",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport",
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport",
                 nioCore, nioPosix, nioHTTP1, nioSSL, logging,
             ]
         ),
         .executableTarget(
             name: "adit",
             dependencies: [
-                "AditCore", "AditConfig", "AditCrypto", "AditTransport", "AditServer", "AditClient",
-                nioCore, nioLocks, nioPosix, logging, arguments,
+                "AditCore", "AditConfig", "AditCrypto", "AditTraversal", "AditLab", "AditTransport", "AditServer",
+                "AditClient", nioCore, nioLocks, nioPosix, nioSSL, logging, arguments,
             ]
         ),
         // C: what Swift's Glibc module does not offer, and BoringSSL's calls behind one door.
         .target(name: "CAditPlatform"),
+        .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
         .target(name: "CAditCrypto", dependencies: [crypto]),
         // Tests.
         .testTarget(name: "AditCoreTests", dependencies: ["AditCore"]),
         .testTarget(name: "AditWireTests", dependencies: ["AditCore", "AditWire"]),
-        .testTarget(name: "AditCryptoTests", dependencies: ["AditCore", "AditCrypto"]),
+        .testTarget(name: "AditCryptoTests", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
         .testTarget(name: "AditTunnelTests", dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTunnel"]),
+        .testTarget(
+            name: "AditTraversalTests",
+            dependencies: ["AditCore", "AditWire", "AditTraversal", "AditLab"]
+        ),
+        .testTarget(name: "AditLabTests", dependencies: ["AditCore", "AditWire", "AditTraversal", "AditLab"]),
         .testTarget(
             name: "AditConfigTests",
             dependencies: ["AditCore", "AditConfig"]
@@ -97,7 +105,7 @@ let package = Package(
         .testTarget(
             name: "AditTransportTests",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTransport",
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditTransport",
                 nioCore, nioPosix, nioEmbedded, nioSSL, logging,
             ]
         ),
@@ -118,7 +126,8 @@ let package = Package(
         .testTarget(
             name: "AditCommandTests",
             dependencies: [
-                "AditCore", "AditConfig", "AditClient", "AditServer", "adit", nioCore, nioEmbedded, nioLocks, arguments,
+                "AditCore", "AditConfig", "AditTraversal", "AditLab", "AditClient", "AditServer", "adit", nioCore,
+                nioEmbedded, nioLocks, arguments,
             ]
         ),
         .testTarget(
@@ -143,7 +152,7 @@ let settings: [SwiftSetting] = [
     .treatWarning("DeprecatedDeclaration", as: .warning),
 ]
 
-for target in package.targets where target.name.hasPrefix("CAdit") == false {
+for target in package.targets where target.name.hasPrefix("C") == false {
     target.swiftSettings = (target.swiftSettings ?? []) + settings
 }
 for target in package.targets where ["AditCore", "AditWire", "AditCrypto"].contains(target.name) {

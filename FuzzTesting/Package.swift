@@ -17,7 +17,9 @@ let package = Package(
     ],
     targets: [
         .target(name: "AditCore"),
-        .target(name: "AditWire", dependencies: ["AditCore"]),
+        .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
+        .target(name: "AditWire", dependencies: ["AditCore", "CExpat"]),
+        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire"]),
         .target(name: "CAditCrypto", dependencies: [crypto]),
         .target(name: "AditCrypto", dependencies: ["AditCore", "CAditCrypto", crypto]),
         .target(name: "AditTunnel", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
@@ -25,7 +27,9 @@ let package = Package(
         .target(name: "CLibFuzzer"),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "CLibFuzzer"],
+            dependencies: [
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "CLibFuzzer",
+            ],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
         ),
     ]

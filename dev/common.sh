@@ -27,6 +27,7 @@ find_python() {
 is_there() {
     case $1 in
     libsqlite3-dev) [ -e /usr/include/sqlite3.h ] ;;
+    libexpat1-dev) [ -e /usr/include/expat.h ] ;;
     g++) compgen -G '/usr/include/c++/*/vector' >/dev/null ;;
     python3-cryptography) find_python >/dev/null ;;
     binutils) command -v strip >/dev/null ;;
@@ -59,7 +60,7 @@ need_swift() {
     case $version in
     6.[01] | [0-5].*) die "Swift $version is too old; Adit needs 6.2 or newer: https://www.swift.org/install/linux/" ;;
     esac
-    need git libsqlite3-dev g++
+    need git libsqlite3-dev libexpat1-dev g++
 }
 
 steps=()

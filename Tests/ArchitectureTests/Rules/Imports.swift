@@ -6,17 +6,19 @@ enum Imports {
     /// All that a pure room may import.
     static let allowedInPureRooms: [String: Set<String>] = [
         "AditCore": [],
-        "AditWire": ["AditCore"],
+        "AditWire": ["AditCore", "CExpat"],
         "AditCrypto": ["AditCore", "CAditCrypto", "Crypto"],
         "AditTunnel": ["AditCore", "AditWire", "AditCrypto"],
+        "AditTraversal": ["AditCore", "AditWire"],
+        "AditLab": ["AditCore", "AditWire", "AditTraversal"],
         "AditConfig": ["AditCore", "TOMLKit", "Yams", "FoundationEssentials"],
     ]
 
     /// The rooms and libraries that a room with sockets must not import.
     static let forbiddenElsewhere: [String: Set<String>] = [
-        "AditTransport": ["AditConfig", "AditServer", "AditClient", "adit", "GRDB", "ArgumentParser"],
-        "AditServer": ["AditClient", "adit", "ArgumentParser"],
-        "AditClient": ["AditServer", "adit", "ArgumentParser", "GRDB"],
+        "AditTransport": ["AditConfig", "AditLab", "AditServer", "AditClient", "adit", "GRDB", "ArgumentParser"],
+        "AditServer": ["AditClient", "AditLab", "adit", "ArgumentParser"],
+        "AditClient": ["AditServer", "AditLab", "adit", "ArgumentParser", "GRDB"],
         "adit": ["GRDB"],
     ]
 

@@ -1,0 +1,3 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+#include <expat.h>
