@@ -1,15 +1,15 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the key that a person probably meant.
-enum KeySuggestion {
+/// Finds the word that a person probably meant: a key of a file, a type of NAT.
+package enum KeySuggestion {
     /// A key without the differences between the spellings `serverAddr`, `server_addr` and `server-addr`.
-    static func folded(_ key: String) -> String {
+    package static func folded(_ key: String) -> String {
         key.lowercased().filter { $0 != "_" && $0 != "-" }
     }
 
     /// The nearest of the known keys, when it is near enough to be a slip of the hand.
-    static func nearest(to key: String, among known: [String], limit most: Int = 3) -> String? {
+    package static func nearest(to key: String, among known: [String], limit most: Int = 3) -> String? {
         let wanted = Array(folded(key).utf8.prefix(64))
         let limit = min(most, wanted.count <= 2 ? 0 : wanted.count <= 5 ? 1 : wanted.count <= 8 ? 2 : 3)
         var best: (key: String, distance: Int)?
@@ -21,7 +21,7 @@ enum KeySuggestion {
     }
 
     /// How many letters to insert, delete, change or swap with their neighbour (optimal string alignment).
-    static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    package static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
         var beforeLast: [Int] = []
         var last = Array(0...right.count)
         for (row, letter) in left.enumerated() {
