@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-internal import AditCore
+package import AditCore
 
 extension STUNAttribute {
     /// The longest text of each kind, in bytes (RFC 8489 section 14; the limits of RFC 5389 where they are wider).
@@ -17,17 +17,18 @@ extension STUNAttribute {
         cookie: UInt32,
         transactionID: STUNTransactionID
     ) throws(STUNError) -> STUNAttribute {
-        let endpoint = { () throws(STUNError) in try Self.endpoint(field, in: bytes) }
         switch field.type {
-        case STUNAttributeType.mappedAddress: return .mappedAddress(try endpoint())
-        case STUNAttributeType.sourceAddress: return .sourceAddress(try endpoint())
-        case STUNAttributeType.changedAddress: return .changedAddress(try endpoint())
-        case STUNAttributeType.reflectedFrom: return .reflectedFrom(try endpoint())
-        case STUNAttributeType.alternateServer: return .alternateServer(try endpoint())
-        case STUNAttributeType.responseOrigin: return .responseOrigin(try endpoint())
-        case STUNAttributeType.otherAddress: return .otherAddress(try endpoint())
+        case STUNAttributeType.mappedAddress: return .mappedAddress(try endpoint(field, in: bytes))
+        case STUNAttributeType.sourceAddress: return .sourceAddress(try endpoint(field, in: bytes))
+        case STUNAttributeType.changedAddress: return .changedAddress(try endpoint(field, in: bytes))
+        case STUNAttributeType.reflectedFrom: return .reflectedFrom(try endpoint(field, in: bytes))
+        case STUNAttributeType.alternateServer: return .alternateServer(try endpoint(field, in: bytes))
+        case STUNAttributeType.responseOrigin: return .responseOrigin(try endpoint(field, in: bytes))
+        case STUNAttributeType.otherAddress: return .otherAddress(try endpoint(field, in: bytes))
         case STUNAttributeType.xorMappedAddress:
-            return .xorMappedAddress(try endpoint().masked(cookie: cookie, transactionID: transactionID))
+            return .xorMappedAddress(
+                try endpoint(field, in: bytes).masked(cookie: cookie, transactionID: transactionID)
+            )
         case STUNAttributeType.changeRequest:
             try expect(field.byteCount == 4, field)
             let flags = bytes.bigEndianUInt32(at: field.offset)
@@ -146,7 +147,7 @@ extension STUNAttributeField {
 
 extension IPEndpoint {
     /// The endpoint XOR cookie and transaction id (RFC 8489 section 14.2); twice gives the endpoint again.
-    func masked(cookie: UInt32, transactionID: STUNTransactionID) -> IPEndpoint {
+    package func masked(cookie: UInt32, transactionID: STUNTransactionID) -> IPEndpoint {
         let port = port ^ UInt16(truncatingIfNeeded: cookie >> 16)
         switch address {
         case .v4(let number): return IPEndpoint(.v4(number ^ cookie), port)

@@ -163,4 +163,17 @@ package enum STUNAttributeType {
     package static let otherAddress: UInt16 = 0x802C
     /// ALTERNATE-PORT, Adit's own, among those that need not be understood.
     package static let alternatePort: UInt16 = 0xFAD1
+    /// FILL, Adit's own, among those that need not be understood: bytes that only make a request as long as its response.
+    package static let fill: UInt16 = 0xFAD2
+
+    /// Whether a type that has to be understood (below 0x8000) is one of these.
+    package static func isKnown(_ type: UInt16) -> Bool {
+        switch type {
+        case mappedAddress, changeRequest, sourceAddress, changedAddress, username, messageIntegrity, errorCode,
+            unknownAttributes, reflectedFrom, realm, nonce, messageIntegritySHA256, passwordAlgorithm, userhash,
+            xorMappedAddress, padding, responsePort:
+            true
+        default: false
+        }
+    }
 }

@@ -90,6 +90,19 @@ package struct STUNMessage: Sendable, Hashable {
         self.hasFingerprint = hasFingerprint
     }
 
+    /// A Binding request that is as long as a response with every address in it, so that a server that never answers with
+    /// more than it got can say all it knows (docs/wire.md, STUN).
+    ///
+    /// - Parameter isV6: whether it goes over IPv6, where addresses are longer.
+    package static func bindingRequest(
+        _ transactionID: STUNTransactionID,
+        attributes: [STUNAttribute] = [],
+        isV6: Bool = false
+    ) -> STUNMessage {
+        let fill = STUNAttribute.other(type: STUNAttributeType.fill, Array(repeating: 0, count: isV6 ? 96 : 48))
+        return STUNMessage(.request, transactionID: transactionID, attributes: attributes + [fill])
+    }
+
     /// Whether the message is of RFC 3489: without the magic cookie, thus without XOR-MAPPED-ADDRESS.
     package var isClassic: Bool { cookie != Self.magicCookie }
 
