@@ -170,3 +170,45 @@ save(
     *(b"10.0.0.0/8", b"2001:db8::/32", b"::/0", b"0.0.0.0/33", b"fe80::1%eth0", b"::1.2.3.4", b"1:2:3:4:5:6:7:8", b"01.2.3.4"),
     *(b"localhost:22", b"[::1]", b"host", b":80", b"a" * 64 + b".b", b"x" * 254, "w\u0435b".encode(), b"\xff.test", b""),
 )
+NONCE = bytes(range(12))
+V4 = b"\0" * 10 + b"\xff\xff"
+PCP_MAP = NONCE + b"\x11\0\0\0" + struct.pack(">HH", 25565, 25565) + V4 + bytes(4)
+save("NATPMP", b"\0\0", struct.pack(">BBHHHI", 0, 2, 0, 25565, 25565, 7200), b"\0\x82\0\2", b"\0\x80\0\3\0\0\0\7")
+save("NATPMP", struct.pack(">BBHI", 0, 128, 0, 305) + bytes((203, 0, 113, 9)))
+save("NATPMP", struct.pack(">BBHIHHI", 0, 129, 0, 5, 9, 1024, 3600))
+save("PCP", struct.pack(">BBHI", 2, 0, 0, 0) + V4 + bytes((192, 168, 1, 2)), b"\0\x81\0\1\0\0\0\5")
+for options in (b"", b"\2\0\0\0", b"\1\0\0\x10" + V4 + bytes((10, 0, 0, 1)), b"\xc8\0\0\3\1\2\3\0"):
+    save("PCP", struct.pack(">BBHI", 2, 1, 0, 7200) + V4 + bytes((192, 168, 1, 2)) + PCP_MAP + options)
+    save("PCP", struct.pack(">BBBBII", 2, 129, 0, 0, 7200, 99) + bytes(12) + PCP_MAP + options)
+save("PCP", struct.pack(">BBBBII", 2, 129, 0, 2, 30, 99) + bytes(12), struct.pack(">BBBBII", 2, 128, 0, 0, 0, 7) + bytes(12))
+IGD = b"urn:schemas-upnp-org:device:InternetGatewayDevice:1"
+SEARCH = b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 2\r\nST: ' + IGD + b"\r\n\r\n"
+FOUND = b"HTTP/1.1 200 OK\r\nST: " + IGD + b"\r\nLOCATION: http://192.168.1.1:5000/rootDesc.xml\r\n\r\n"
+save("SSDP", SEARCH, FOUND, b"NOTIFY * HTTP/1.1\r\nNTS:ssdp:byebye\r\n\r\n", b"HTTP/1.1 200 OK\nA: b\n\n", FOUND[:-2])
+TYPE = b"urn:schemas-upnp-org:service:WANIPConnection:"
+SERVICE = b"<service><serviceType>" + TYPE + b"%s</serviceType><controlURL>%s</controlURL></service>"
+DESCRIPTION = (
+    b'<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><URLBase>http://192.168.1.1:5000/</URLBase><device>'
+    b"<friendlyName>R &amp; D</friendlyName><deviceList><device><deviceList><device><serviceList>"
+    + SERVICE % (b"1", b"/ctl/IPConn") + SERVICE % (b"2", b"http://192.168.1.9/ctl")
+    + b"</serviceList></device></deviceList></device></deviceList></device></root>"
+)
+LAUGHS = b"<!DOCTYPE l [<!ENTITY a 'aaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><l>&b;</l>"
+WIDE = "<?xml version='1.0' encoding='UTF-16'?><r>\u4e2d</r>".encode("utf-16")
+XML = (LAUGHS, b"<r>&#x41;<![CDATA[<]]></r>", b"<a>" * 40, WIDE)
+save("XMLElement", DESCRIPTION, *XML)
+save("UPnPDescription", DESCRIPTION, DESCRIPTION.replace(b"/ctl/IPConn", b"../x?y#z"), *XML)
+ENVELOPE = b'<?xml version="1.0"?><s:Envelope xmlns:s="urn:soap"><s:Body>%s</s:Body></s:Envelope>'
+PLACE = b"<NewRemoteHost></NewRemoteHost><NewExternalPort>25565</NewExternalPort><NewProtocol>UDP</NewProtocol>"
+WHERE = b"<NewInternalPort>25565</NewInternalPort><NewInternalClient>192.168.1.2</NewInternalClient><NewEnabled>1</NewEnabled>"
+WORDS = b"<NewPortMappingDescription>adit</NewPortMappingDescription><NewLeaseDuration>7200</NewLeaseDuration>"
+FAULT = b"<s:Fault><detail><UPnPError><errorCode>725</errorCode></UPnPError></detail></s:Fault>"
+save(
+    "UPnPSOAP",
+    *(ENVELOPE % (b"<u:%s xmlns:u='x'>%s</u:%s>" % (name, body, name)) for name, body in (
+        (b"AddPortMapping", PLACE + WHERE + WORDS), (b"AddAnyPortMapping", PLACE + WHERE + WORDS), (b"DeletePortMapping", PLACE),
+        (b"GetSpecificPortMappingEntry", PLACE), (b"GetStatusInfo", b""), (b"GetExternalIPAddressResponse",
+        b"<NewExternalIPAddress>203.0.113.9</NewExternalIPAddress>"), (b"AddAnyPortMappingResponse",
+        b"<NewReservedPort>1024</NewReservedPort>"))),
+    ENVELOPE % FAULT, *XML,
+)

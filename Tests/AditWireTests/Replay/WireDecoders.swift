@@ -8,7 +8,9 @@ import AditWire
 ///
 /// Each takes any bytes and traps when a decoder breaks a promise; that it throws is fine.
 enum WireDecoders {
-    static let all: [String: @Sendable ([UInt8]) -> Void] = [
+    static let all = own.merging(PortMappingDecoders.all) { $1 }
+
+    private static let own: [String: @Sendable ([UInt8]) -> Void] = [
         "YamuxHeader": yamuxHeader,
         "FRPFrameV1": { frame($0, .v1) },
         "FRPFrameV2": { frame($0, .v2) },

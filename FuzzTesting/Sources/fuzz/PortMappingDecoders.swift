@@ -1,0 +1,1 @@
+../../../Tests/AditWireTests/Replay/PortMappingDecoders.swift
