@@ -14,8 +14,8 @@ package struct STUNResponder: Sendable {
     /// The longest response with PADDING, in bytes: enough to be cut into fragments.
     package static let paddedByteLimit = 2048
 
-    /// What is announced and allowed.
-    package let configuration: STUNServerConfiguration
+    /// What is announced and allowed; of what is changed later, addresses and ports alone count.
+    package var configuration: STUNServerConfiguration
     /// What was done so far.
     package private(set) var counters = STUNCounters()
 
