@@ -1,0 +1,261 @@
+# SPDX-FileCopyrightText: The Adit authors
+# SPDX-License-Identifier: Apache-2.0
+"""A lab: built, changed in place, asked, and taken down."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from . import state as states
+from . import system, upnp
+from .addresses import CARRIER_NETWORK, SITES, Numbers
+from .language import NAT_TYPES, Layer, parse
+from .rules import Ruleset, firewall6
+from .state import State
+from .system import LabError, run
+from .topology import Topology
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Lab:
+    """`Lab(prefix)` is one that is up; `Lab.up(…)` makes one."""
+
+    def __init__(self, prefix):
+        self.state = State(prefix).load()
+        self.prefix, self.guard = prefix, None
+        values = self.state.values
+        self.numbers = Numbers(values["routable"], values["same_lan"])
+
+    @classmethod
+    def up(cls, prefix, a="", b="", shared_carrier=False, same_lan=False, routable=False, owned=False):
+        """Builds one. An `owned` one goes when this process does, however that ends."""
+        system.require()
+        for dead in states.abandoned():
+            remove(dead)
+        sites = {"A": a, "B": b}
+        parsed = {site: parse(text) for site, text in sites.items()}
+        carriers = {site: f"c{site}" if parsed[site].carrier else "" for site in SITES}
+        if shared_carrier:
+            if parsed["B"].carrier:
+                raise LabError("with a shared carrier cgn= belongs to site A alone")
+            carriers = {"A": "cA", "B": "cA"}
+        owner = [os.getpid(), states.start_time(os.getpid())] if owned else None
+        values = {
+            "sites": sites,
+            "carriers": carriers,
+            "same_lan": same_lan,
+            "routable": routable,
+            "owner": owner,
+            "moves": {},
+        }
+        State(prefix).create(values)
+        try:
+            lab = cls(prefix)
+            if owned:
+                lab.start_guard()
+            for name in states.namespaces(prefix):
+                run(["ip", "netns", "del", name])
+            Topology(prefix, lab.numbers, carriers).build()
+            for site in SITES:
+                lab.apply(site)
+        except BaseException:
+            remove(prefix)
+            raise
+        return lab
+
+    def start_guard(self):
+        """A process in a session of its own that takes the lab down when this one is gone, even by SIGKILL."""
+        words = [sys.executable, PACKAGE, "--prefix", self.prefix, "guard"]
+        self.guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+
+    def down(self):
+        remove(self.prefix)
+        if self.guard:
+            self.guard.stdin.close()
+            self.guard.wait()
+
+    def name(self, short):
+        """The namespace of `hA`, `nA`, `cA`, `s`, `core` …"""
+        return f"{self.prefix}-{short}"
+
+    def site(self, site):
+        return parse(self.state.values["sites"][site])
+
+    def carrier(self, site):
+        return self.state.values["carriers"][site]
+
+    def outermost(self, site):
+        """The router whose address the internet sees."""
+        return self.carrier(site) or f"n{site}"
+
+    def host_address(self, site):
+        """The address from which host h of a site sends."""
+        if self.site(site).is_public:
+            return self.numbers.public(site, bool(self.carrier(site)))
+        return self.numbers.lan(site, 2)
+
+    def wan_address(self, router):
+        """The first address of a router's outer side."""
+        site = router[1]
+        moved = self.state.values["moves"].get(site) if router[0] == "n" else None
+        if router[0] == "n" and self.carrier(site):
+            return self.numbers.inner_wan(site, moved)
+        return self.numbers.wan(site, moved or 2)
+
+    def set(self, site, text):
+        """Changes a site in place; the state of its NAT is forgotten."""
+        parsed = parse(text)
+        if parsed.carrier and not self.carrier(site):
+            raise LabError(f"site {site} has no carrier: give cgn= at `up`")
+        if parsed.carrier and self.carrier(site)[1] != site:
+            raise LabError("with a shared carrier cgn= belongs to site A alone")
+        self.state.values["sites"][site] = text
+        self.state.save()
+        self.apply(site)
+
+    def apply(self, site):
+        parsed, numbers, host = self.site(site), self.numbers, self.name(f"h{site}")
+        source = f" src {self.host_address(site)}" if parsed.is_public else ""
+        run(["ip", "-n", host, "-batch", "-"], f"route replace default via {numbers.lan(site, 1)}{source}\n")
+        inner = [numbers.lan(site)]
+        if parsed.is_public:
+            inner.append(numbers.public(site, bool(self.carrier(site))))
+        self.load(f"n{site}", parsed, parsed.home, inner)
+        carrier = self.carrier(site)
+        if carrier and carrier[1] == site:
+            layer = parsed.carrier or Layer("port", "port", parsed.home.hairpin)
+            self.load(carrier, parsed, layer, [CARRIER_NETWORK])
+        upper, device = (carrier, f"to{site}") if carrier else ("core", f"w{site}")
+        run(["ip", "-n", self.name(f"n{site}"), "link", "set", "dev", "wan", "mtu", str(parsed.mtu)])
+        run(["ip", "-n", self.name(upper), "link", "set", "dev", device, "mtu", str(parsed.mtu)])
+        self.apply_ipv6(site, parsed.ipv6)
+
+    def load(self, router, parsed, layer, inner):
+        first = self.wan_address(router)
+        base = 20 if router[1] == "A" else 40
+        external = [first, *(f"{first.rpartition('.')[0]}.{base + index}" for index in range(1, parsed.pool))]
+        for address in external[1:]:
+            run(["ip", "-n", self.name(router), "addr", "replace", f"{address}/32", "dev", "wan"])
+        rules = Ruleset(parsed, layer, external, inner).text()
+        run(["ip", "netns", "exec", self.name(router), system.tool("nft"), "-f", "-"], rules)
+        timers = {
+            "udp_timeout": parsed.udp_seconds,
+            # It takes over once packets have gone both ways.
+            "udp_timeout_stream": parsed.udp_seconds,
+            "tcp_timeout_established": parsed.tcp_seconds,
+            "tcp_timeout_syn_sent": parsed.syn_seconds,
+        }
+        system.write_settings(
+            self.name(router), {f"netfilter/nf_conntrack_{name}": value for name, value in timers.items()}
+        )
+        self.forget(router)
+
+    def apply_ipv6(self, site, kind):
+        router = self.name(f"n{site}")
+        run(["ip", "netns", "exec", router, system.tool("nft"), "-f", "-"], firewall6(kind))
+        for number, host in ((2, f"h{site}"), (3, f"h{site}2")):
+            off = int(kind == "none")
+            system.write_settings(
+                self.name(host), {"ipv6/conf/all/disable_ipv6": off, "ipv6/conf/default/disable_ipv6": off}
+            )
+            if not off:
+                commands = (
+                    f"addr replace {self.numbers.lan6(site, number)}/64 dev eth0 nodad\n"
+                    f"route replace default via {self.numbers.lan6(site, 1)}\n"
+                )
+                run(["ip", "-n", self.name(host), "-batch", "-"], commands)
+
+    def forget(self, router):
+        run(["ip", "netns", "exec", self.name(router), system.tool("conntrack"), "-F"], check=False)
+
+    def routers(self):
+        return list(dict.fromkeys([*(f"n{site}" for site in SITES), *filter(None, map(self.carrier, SITES))]))
+
+    def flush(self):
+        """Forgets every mapping and connection of all routers."""
+        for site in SITES:
+            self.apply(site)
+
+    def renumber(self, site):
+        """Gives the home router another outer address, as a reconnect does; returns it."""
+        router, old = f"n{site}", self.wan_address(f"n{site}")
+        moves = self.state.values["moves"]
+        moves[site] = 60 + (moves.get(site, 59) - 59) % 40 + (100 if self.carrier(site) and site == "B" else 0)
+        length = 16 if self.carrier(site) else 24
+        new = self.wan_address(router)
+        gateway = run(["ip", "-n", self.name(router), "-4", "route", "show", "default"]).split()[2]
+        commands = (
+            f"addr del {old}/{length} dev wan\naddr add {new}/{length} dev wan\nroute replace default via {gateway}\n"
+        )
+        run(["ip", "-n", self.name(router), "-batch", "-"], commands)
+        upper, public = self.carrier(site) or "core", self.numbers.public(site, bool(self.carrier(site)))
+        run(["ip", "-n", self.name(upper), "route", "replace", f"{public}/32", "via", new])
+        self.state.save()
+        self.apply(site)
+        return new
+
+    def start(self, short, arguments, **options):
+        """Starts a program in a namespace; it dies with the thread that calls this."""
+        return system.start(self.name(short), arguments, **options)
+
+    def wire(self, delay=20, jitter=0, loss=0, seed=None):
+        """Delay and jitter in milliseconds one way, loss in per cent, for `with`; it begins when this returns."""
+        words = ["wire", "--delay", str(delay), "--jitter", str(jitter), "--loss", str(loss)]
+        words += ["--seed", str(seed)] if seed is not None else []
+        return self.service([sys.executable, PACKAGE, "--prefix", self.prefix, *words], "ready")
+
+    def upnp(self, site, extra=()):
+        """miniupnpd on a home router, for `with`; it answers when this returns."""
+        words = upnp.arguments(self, site, extra)
+        inside = [system.tool("ip"), "netns", "exec", self.name(f"n{site}"), *words]
+        return self.service(inside, "listening on", stderr=subprocess.STDOUT)
+
+    @contextlib.contextmanager
+    def service(self, words, sign, **options):
+        """Runs a program from the line that has `sign` to the end of the block."""
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, preexec_fn=system.die_with_parent(), text=True, **options
+        )
+        try:
+            lines = []
+            while not lines or sign not in lines[-1]:
+                lines.append(process.stdout.readline())
+                if not lines[-1]:
+                    raise LabError(f"{words[0]} ended with status {process.wait()}: {''.join(lines).strip()}")
+            yield process
+        finally:
+            process.terminate()
+            process.communicate()
+
+    def inside(self, short):
+        return system.Inside(self.name(short))
+
+
+def remove(prefix):
+    """Ends what runs in the namespaces of a lab, deletes them, and forgets the lab."""
+    for wait in (signal.SIGTERM, signal.SIGKILL):
+        processes = {
+            pid for name in states.namespaces(prefix) for pid in run(["ip", "netns", "pids", name], check=False).split()
+        }
+        processes.discard(str(os.getpid()))
+        for process in processes:
+            try:
+                os.kill(int(process), wait)
+            except OSError:
+                pass  # it ended by itself
+        deadline = time.monotonic() + 2
+        while any(states.start_time(each) for each in processes) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    for name in states.namespaces(prefix):
+        run(["ip", "netns", "del", name], check=False)
+    State(prefix).remove()
