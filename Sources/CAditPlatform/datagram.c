@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -30,53 +32,6 @@ static const int queue_bytes = 4 * 1024 * 1024;
 // What it may hold for a socket that everybody writes to: there a visitor stands behind all others, so that a longer queue
 // is only a longer delay when more comes than can be read.
 static const int shared_queue_bytes = 1024 * 1024;
-
-static uint64_t load64(const uint8_t *bytes) {
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++) number = number << 8 | bytes[i];
-    return number;
-}
-
-static void store64(uint8_t *bytes, uint64_t number) {
-    for (int i = 7; i >= 0; i--) {
-        bytes[i] = (uint8_t)number;
-        number >>= 8;
-    }
-}
-
-// Splits an IPv6 address into numbers; 4 when it is an IPv4-mapped one, else 6.
-static uint8_t split(const struct in6_addr *address, uint64_t *high, uint64_t *low) {
-    if (IN6_IS_ADDR_V4MAPPED(address)) {
-        *high = 0;
-        *low = load64(address->s6_addr + 8) & 0xFFFFFFFF;
-        return 4;
-    }
-    *high = load64(address->s6_addr);
-    *low = load64(address->s6_addr + 8);
-    return 6;
-}
-
-static void join(struct in6_addr *address, uint8_t family, uint64_t high, uint64_t low) {
-    store64(address->s6_addr, family == 4 ? 0 : high);
-    store64(address->s6_addr + 8, family == 4 ? 0x0000FFFF00000000u | (low & 0xFFFFFFFF) : low);
-}
-
-static socklen_t fill(struct sockaddr_storage *place, int domain, const struct adit_datagram_peer *peer) {
-    memset(place, 0, sizeof(struct sockaddr_in6));
-    if (domain == AF_INET) {
-        struct sockaddr_in *address = (struct sockaddr_in *)place;
-        address->sin_family = AF_INET;
-        address->sin_port = htons(peer->port);
-        address->sin_addr.s_addr = htonl((uint32_t)peer->low);
-        return sizeof(struct sockaddr_in);
-    }
-    struct sockaddr_in6 *address = (struct sockaddr_in6 *)place;
-    address->sin6_family = AF_INET6;
-    address->sin6_port = htons(peer->port);
-    address->sin6_scope_id = peer->scope;
-    join(&address->sin6_addr, peer->family, peer->high, peer->low);
-    return sizeof(struct sockaddr_in6);
-}
 
 static int make(int domain, int receive_bytes) {
     int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -135,21 +90,6 @@ int adit_datagram_port(int fd) {
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) return -errno;
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
-}
-
-static void read_peer(const struct sockaddr_storage *from, struct adit_datagram_peer *peer) {
-    memset(peer, 0, sizeof *peer);
-    if (from->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)from;
-        peer->family = split(&address->sin6_addr, &peer->high, &peer->low);
-        peer->port = ntohs(address->sin6_port);
-        peer->scope = address->sin6_scope_id;
-    } else if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *address = (const struct sockaddr_in *)from;
-        peer->family = 4;
-        peer->low = ntohl(address->sin_addr.s_addr);
-        peer->port = ntohs(address->sin_port);
-    }
 }
 
 static void read_control(struct msghdr *header, struct adit_datagram *datagram) {

@@ -40,6 +40,15 @@ int adit_epoll_add_signal(int epoll, int descriptor, uint64_t token) {
     return add(epoll, descriptor, token, EPOLLIN);
 }
 
+int adit_epoll_add_once(int epoll, int descriptor, uint64_t token) {
+    return add(epoll, descriptor, token, EPOLLIN | EPOLLONESHOT);
+}
+
+int adit_epoll_arm_again(int epoll, int descriptor, uint64_t token) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = token}};
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) < 0 ? -errno : 0;
+}
+
 int adit_epoll_wait(int epoll, struct adit_event *events, int capacity, int timeout) {
     struct epoll_event found[MAXIMUM_EVENTS];
     int limit = capacity < MAXIMUM_EVENTS ? capacity : MAXIMUM_EVENTS;

@@ -9,6 +9,9 @@
 #include <sys/types.h>
 
 #include "datagram.h"
+#include "network.h"
+#include "probe.h"
+#include "round.h"
 
 // Linux calls that Swift's Glibc module does not offer, or only through macros. Where nothing else is said they give
 // what the call gives, or a negative errno. None blocks except adit_epoll_wait, and calls cut short by a signal are
@@ -33,6 +36,9 @@ int adit_epoll_create(void);
 int adit_epoll_add_socket(int epoll, int socket, uint64_t token);
 // Registers a descriptor for reading, level-triggered.
 int adit_epoll_add_signal(int epoll, int descriptor, uint64_t token);
+// Registers a descriptor for reading and errors, which are told once until it is armed again.
+int adit_epoll_add_once(int epoll, int descriptor, uint64_t token);
+int adit_epoll_arm_again(int epoll, int descriptor, uint64_t token);
 // Waits for at most `timeout` milliseconds, for ever with -1; gives the number of events, at most 256.
 int adit_epoll_wait(int epoll, struct adit_event *events, int capacity, int timeout);
 

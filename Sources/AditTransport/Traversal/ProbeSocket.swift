@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTraversal
+import CAditPlatform
+import Glibc
+import NIOCore
+
+/// A UDP socket of a traversal machine; everything happens on its event loop.
+///
+/// No error ends it: what ICMP says comes as a refusal with the destination and the reporter (ip(7), IP_RECVERR), and a
+/// datagram that cannot be sent is refused likewise.
+final class ProbeSocket {
+    /// What a socket tells.
+    enum Event {
+        case received([UInt8], from: IPEndpoint)
+        case refused(SocketRefusal)
+    }
+
+    /// The longest datagram that is received; what is longer is cut off.
+    private static let receiveLimit = 16 * 1024
+    /// How many datagrams and errors are taken until others have their turn.
+    private static let turnLimit = 64
+
+    /// Where it is bound.
+    let local: IPEndpoint
+
+    private let descriptor: CInt
+    private let family: CInt
+    private let scope: UInt32
+    private let eventLoop: any EventLoop
+    private let tell: (Event) -> Void
+    private var token: UInt64?
+    private var isOpen = true
+
+    /// Binds a socket.
+    ///
+    /// `interface` is the number of the interface for multicast and for link-local addresses.
+    /// - Throws: `IOError` of the system.
+    init(
+        _ wanted: IPEndpoint,
+        interface: UInt32,
+        on eventLoop: any EventLoop,
+        tell: @escaping (Event) -> Void
+    ) throws {
+        let (high, low): (UInt64, UInt64)
+        switch wanted.address {
+        case .v4(let number): (family, high, low) = (4, 0, UInt64(number))
+        case .v6(let upper, let lower): (family, high, low) = (6, upper, lower)
+        }
+        descriptor = adit_probe_bind(family, high, low, wanted.port, interface)
+        guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
+        var raw = adit_datagram_peer()
+        let failure = adit_probe_local(descriptor, &raw)
+        guard failure == 0, let readiness = SocketReadiness.shared else {
+            adit_close(descriptor)
+            throw IOError(errnoCode: failure == 0 ? EMFILE : -failure, reason: "getsockname")
+        }
+        local = IPEndpoint(wanted.address, raw.port)
+        scope = interface
+        self.eventLoop = eventLoop
+        self.tell = tell
+        let bound = NIOLoopBound(Weak(self), eventLoop: eventLoop)
+        token = readiness.add(descriptor, on: eventLoop) { bound.value.socket?.drain() }
+        guard token != nil else {
+            adit_close(descriptor)
+            throw IOError(errnoCode: EMFILE, reason: "epoll_ctl")
+        }
+    }
+
+    /// Sends a datagram; what the system does not take at once is lost, as on any way.
+    func send(_ bytes: [UInt8], to destination: IPEndpoint, timeToLive: UInt8?) {
+        guard isOpen else { return }
+        var raw = DatagramPath(to: destination).raw
+        guard CInt(raw.family) == family else { return refuse(destination, .hostUnreachable) }
+        if destination.address.isLinkLocal { raw.scope = scope }
+        let hops = timeToLive.map { CInt(max(1, $0)) } ?? 0
+        let result = bytes.withUnsafeBytes { bytes in
+            adit_probe_send(descriptor, family, &raw, bytes.baseAddress, bytes.count, hops)
+        }
+        switch -result {
+        case 0, EAGAIN, ENOBUFS, ENOMEM, EINTR: break
+        case EPERM, EACCES: refuse(destination, .prohibited)
+        case EMSGSIZE: refuse(destination, .tooBig(mtu: 0))
+        default: refuse(destination, .hostUnreachable)
+        }
+    }
+
+    /// Closes it; nothing is told any more.
+    func close() {
+        guard isOpen else { return }
+        isOpen = false
+        if let token { SocketReadiness.shared?.remove(token) }
+        adit_close(descriptor)
+    }
+
+    private func refuse(_ destination: IPEndpoint, _ kind: SocketRefusal.Kind) {
+        tell(.refused(SocketRefusal(kind, destination: destination, reporter: nil)))
+    }
+
+    private func drain() {
+        guard isOpen, let token else { return }
+        drainRefusals()
+        withUnsafeTemporaryAllocation(byteCount: Self.receiveLimit, alignment: 16) { place in
+            var from = adit_datagram_peer()
+            for _ in 0..<Self.turnLimit where isOpen {
+                let count = adit_probe_receive(descriptor, place.baseAddress, place.count, &from)
+                guard count >= 0 else { break }
+                let bytes = [UInt8](UnsafeRawBufferPointer(rebasing: place[..<min(count, place.count)]))
+                tell(.received(bytes, from: DatagramPath(from).endpoint))
+            }
+        }
+        // Receiving may have taken the sign of an error off the socket, not the error.
+        if isOpen { drainRefusals() }
+        if isOpen { SocketReadiness.shared?.armAgain(descriptor, token) }
+    }
+
+    private func drainRefusals() {
+        var raw = adit_probe_refusal()
+        for _ in 0..<Self.turnLimit where isOpen {
+            guard adit_probe_next_refusal(descriptor, &raw) == 0 else { break }
+            if let refusal = SocketRefusal(raw) { tell(.refused(refusal)) }
+        }
+    }
+}
+
+/// Keeps the watch of a socket from keeping the socket.
+private struct Weak {
+    weak let socket: ProbeSocket?
+
+    init(_ socket: ProbeSocket) {
+        self.socket = socket
+    }
+}
+
+extension SocketRefusal {
+    /// What an ICMP error says; nil for one that is not about a way, or not from the network.
+    init?(_ raw: adit_probe_refusal) {
+        let kind: Kind
+        switch (raw.family, raw.type, raw.code) {
+        case (4, 11, 0), (6, 3, 0): kind = .timeExceeded
+        case (4, 3, 3), (6, 1, 4): kind = .portUnreachable
+        case (4, 3, 4), (6, 2, _): kind = .tooBig(mtu: raw.mtu)
+        case (4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1), (6, 1, 5), (6, 1, 6): kind = .prohibited
+        case (4, 3, _), (6, 1, _): kind = .hostUnreachable
+        default: return nil
+        }
+        var reporter: IPAddress?
+        if raw.reporter_family == 4 { reporter = .v4(UInt32(truncatingIfNeeded: raw.reporter_low)) }
+        if raw.reporter_family == 6 { reporter = .v6(high: raw.reporter_high, low: raw.reporter_low) }
+        self.init(kind, destination: DatagramPath(raw.destination).endpoint, reporter: reporter)
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTraversal
+import Glibc
+import NIOCore
+
+extension SocketEnd {
+    /// Why a TCP connection ended, never came to be, or could not be listened for.
+    init(_ error: any Error) {
+        guard let error = error as? IOError else {
+            self = error is ChannelError ? .timedOut : .malformed
+            return
+        }
+        switch error.errnoCode {
+        case ECONNREFUSED: self = .refused
+        case ETIMEDOUT: self = .timedOut
+        case ECONNRESET, ECONNABORTED, EPIPE: self = .reset
+        case EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, EISCONN: self = .addressUnavailable
+        case EACCES, EPERM, EMFILE, ENFILE, ENOBUFS, ENOMEM: self = .denied
+        default: self = .unreachable
+        }
+    }
+}
+
+extension IPEndpoint {
+    /// The address for a socket; `scope` is the number of the interface, used for a link-local IPv6 address only.
+    ///
+    /// - Throws: `SocketAddressError` when there is no such interface.
+    func socketAddress(scope: UInt32) throws -> SocketAddress {
+        if case .v6 = address, address.isLinkLocal, scope != 0 {
+            // A number with a zone is read without asking anybody.
+            return try SocketAddress.makeAddressResolvingHost("\(address)%\(scope)", port: Int(port))
+        }
+        return try SocketAddress(packedIPAddress: ByteBuffer(bytes: address.bytes), port: Int(port))
+    }
+}
+
+extension NIOBSDSocket.Option {
+    /// Sockets of one user may have one port (socket(7)).
+    static let sharedPort = NIOBSDSocket.Option(rawValue: CInt(SO_REUSEPORT))
+}

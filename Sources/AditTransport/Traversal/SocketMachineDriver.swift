@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditTraversal
+package import NIOCore
+
+/// Runs a traversal machine with real sockets on one event loop, until it is cancelled.
+///
+/// Every method may be called from any thread; events come on `eventLoop`. The machine's first outputs are taken when it
+/// starts; one that has neither an output nor a deadline then is given `.timer` once.
+package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
+    /// Where the machine, its sockets and its timer live.
+    package let eventLoop: any EventLoop
+    private let runner: NIOLoopBoundBox<SocketMachineRunner<Machine>>
+
+    /// Makes a driver that does nothing before `start`.
+    ///
+    /// - Parameters:
+    ///   - watchesNetwork: whether the machine is told `.networkChanged` when addresses or routes change.
+    ///   - onEvent: hears the machine's events, on the event loop.
+    package init(
+        _ machine: Machine,
+        on eventLoop: any EventLoop,
+        watchesNetwork: Bool = false,
+        onEvent: @escaping @Sendable (Machine.Event) -> Void
+    ) {
+        self.eventLoop = eventLoop
+        runner = NIOLoopBoundBox.makeBoxSendingValue(
+            SocketMachineRunner(machine, on: eventLoop, watchesNetwork: watchesNetwork, onEvent: onEvent),
+            eventLoop: eventLoop
+        )
+    }
+
+    /// Begins; once.
+    package func start() {
+        eventLoop.execute { [runner] in runner.value.start() }
+    }
+
+    /// Changes the machine from outside and performs what it wants then; nothing happens after the end.
+    package func update(_ change: @escaping @Sendable (inout Machine) -> Void) {
+        eventLoop.execute { [runner] in runner.value.update(change) }
+    }
+
+    /// Closes every socket and tells no more events; succeeds when that is done.
+    @discardableResult
+    package func cancel() -> EventLoopFuture<Void> {
+        eventLoop.submit { [runner] in runner.value.cancel() }
+    }
+
+    /// The events of a machine that runs as long as they are asked for; at most 1024 wait.
+    package static func events(
+        of machine: Machine,
+        on eventLoop: any EventLoop,
+        watchesNetwork: Bool = false
+    ) -> AsyncStream<Machine.Event> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: Machine.Event.self,
+            bufferingPolicy: .bufferingNewest(1024)
+        )
+        let driver = SocketMachineDriver(machine, on: eventLoop, watchesNetwork: watchesNetwork) { event in
+            continuation.yield(event)
+        }
+        continuation.onTermination = { _ in driver.cancel() }
+        driver.start()
+        return stream
+    }
+}

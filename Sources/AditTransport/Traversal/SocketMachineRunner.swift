@@ -1,0 +1,262 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTraversal
+import DequeModule
+import NIOCore
+
+/// The sockets, the timer and the machine of a driver, on their event loop.
+final class SocketMachineRunner<Machine: SocketMachine> {
+    /// What stands behind an id of the machine.
+    private enum Slot {
+        case datagram(ProbeSocket)
+        case connection(ProbeConnection)
+        case listener(ProbeListener)
+        case request(ProbeRequest)
+    }
+
+    /// How many connections that listeners accepted may be open; further ones are reset.
+    private static var acceptedLimit: Int { 256 }
+
+    private var machine: Machine
+    private let eventLoop: any EventLoop
+    private let clock: Clock
+    private let watchesNetwork: Bool
+    private let onEvent: (Machine.Event) -> Void
+    private var slots: [SocketID: Slot] = [:]
+    private var inbox: Deque<SocketInput> = []
+    private var isPumping = false
+    private var isOver = false
+    private var timer: (at: Instant, scheduled: Scheduled<Void>)?
+    private var nextAccepted = SocketID.acceptedStart
+    private var acceptedCount = 0
+    private var watch: NetworkWatch?
+    private var scopes: InterfaceScopes?
+
+    init(
+        _ machine: Machine,
+        on eventLoop: any EventLoop,
+        watchesNetwork: Bool,
+        onEvent: @escaping (Machine.Event) -> Void
+    ) {
+        self.machine = machine
+        self.eventLoop = eventLoop
+        self.watchesNetwork = watchesNetwork
+        self.onEvent = onEvent
+        clock = .of(eventLoop)
+    }
+
+    func start() {
+        guard !isOver else { return }
+        if watchesNetwork {
+            watch = NetworkWatch(on: eventLoop) { [weak self] network in
+                self?.scopes = nil
+                self?.feed(.networkChanged(network))
+            }
+        }
+        pump()
+        if slots.isEmpty, machine.nextDeadline == nil { feed(.timer) }
+    }
+
+    func update(_ change: (inout Machine) -> Void) {
+        guard !isOver else { return }
+        change(&machine)
+        if !isPumping { pump() }
+    }
+
+    func cancel() {
+        guard !isOver else { return }
+        isOver = true
+        timer?.scheduled.cancel()
+        timer = nil
+        watch?.close()
+        watch = nil
+        inbox = []
+        let open = slots.values
+        slots = [:]
+        for slot in open { close(slot, isAbrupt: false) }
+    }
+
+    // MARK: The machine
+
+    private func feed(_ input: SocketInput) {
+        guard !isOver else { return }
+        inbox.append(input)
+        if !isPumping { pump() }
+    }
+
+    /// Takes outputs until there is none, hands the next input in, and so on; then sets the timer.
+    private func pump() {
+        isPumping = true
+        while !isOver {
+            while !isOver, let output = machine.nextOutput() { perform(output) }
+            guard let input = inbox.popFirst() else { break }
+            machine.handle(input, at: clock.now())
+        }
+        isPumping = false
+        setTimer()
+    }
+
+    private func setTimer() {
+        let deadline = isOver ? nil : machine.nextDeadline
+        guard deadline != timer?.at else { return }
+        timer?.scheduled.cancel()
+        timer = nil
+        guard let deadline else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let scheduled = eventLoop.scheduleTask(deadline: deadline.deadline) {
+            bound.value.timer = nil
+            bound.value.feed(.timer)
+        }
+        timer = (deadline, scheduled)
+    }
+
+    private func perform(_ output: SocketOutput<Machine.Event>) {
+        switch output {
+        case .open(let id, let kind): open(id, kind)
+        case .send(let id, let bytes, let destination, let timeToLive):
+            if case .datagram(let socket)? = slots[id] { socket.send(bytes, to: destination, timeToLive: timeToLive) }
+        case .write(let id, let bytes):
+            if case .connection(let connection)? = slots[id] { connection.write(bytes) }
+        case .close(let id, let isAbrupt):
+            inbox.removeAll { $0.id == id }
+            if let slot = release(id) { close(slot, isAbrupt: isAbrupt) }
+        case .request(let id, let request): send(request, id)
+        case .event(let event): onEvent(event)
+        }
+    }
+
+    private func close(_ slot: Slot, isAbrupt: Bool) {
+        switch slot {
+        case .datagram(let socket): socket.close()
+        case .connection(let connection): connection.close(isAbrupt: isAbrupt)
+        case .listener(let listener): listener.close()
+        case .request(let request): request.close()
+        }
+    }
+
+    private func release(_ id: SocketID) -> Slot? {
+        guard let slot = slots.removeValue(forKey: id) else { return nil }
+        if id.number >= SocketID.acceptedStart { acceptedCount -= 1 }
+        return slot
+    }
+
+    private func end(_ id: SocketID, _ end: SocketEnd) {
+        _ = release(id)
+        feed(.closed(id, end))
+    }
+
+    // MARK: Sockets
+
+    private func open(_ id: SocketID, _ kind: SocketKind) {
+        precondition(slots[id] == nil && id.number < SocketID.acceptedStart, "an id is used once")
+        switch kind {
+        case .udp(let local): bind(id, local)
+        case .listener(let local): listen(id, local)
+        case .tcp(let local, let remote):
+            let connection = ProbeConnection { [weak self] event in self?.take(event, id) }
+            slots[id] = .connection(connection)
+            guard local.address.isSameFamily(as: remote.address) else { return end(id, .addressUnavailable) }
+            connection.connect(from: local, to: remote, scope: scope(local.address), on: eventLoop)
+        }
+    }
+
+    private func bind(_ id: SocketID, _ local: IPEndpoint) {
+        do {
+            let socket = try ProbeSocket(local, interface: scope(local.address), on: eventLoop) { [weak self] event in
+                switch event {
+                case .received(let bytes, let source): self?.feed(.received(id, bytes, from: source))
+                case .refused(let refusal): self?.feed(.refused(id, refusal))
+                }
+            }
+            slots[id] = .datagram(socket)
+            feed(.opened(id, local: socket.local))
+        } catch {
+            feed(.closed(id, SocketEnd(error)))
+        }
+    }
+
+    private func listen(_ id: SocketID, _ local: IPEndpoint) {
+        let listener = ProbeListener(
+            local,
+            scope: scope(local.address),
+            on: eventLoop,
+            opened: { [weak self] result in
+                switch result {
+                case .success(let endpoint): self?.feed(.opened(id, local: endpoint))
+                case .failure(let error): self?.end(id, SocketEnd(error))
+                }
+            },
+            accepted: { [weak self] channel in try self?.accept(channel, by: id) }
+        )
+        slots[id] = .listener(listener)
+    }
+
+    private func accept(_ channel: any Channel, by listener: SocketID) throws {
+        guard !isOver, slots[listener] != nil, acceptedCount < Self.acceptedLimit else {
+            return ChannelReset.close(channel)
+        }
+        let id = SocketID(nextAccepted)
+        let connection = ProbeConnection { [weak self] event in
+            if case .connected(let local, let remote) = event {
+                self?.feed(.accepted(id, by: listener, local: local, remote: remote))
+            } else {
+                self?.take(event, id)
+            }
+        }
+        try connection.adopt(channel)
+        nextAccepted += 1
+        acceptedCount += 1
+        slots[id] = .connection(connection)
+    }
+
+    private func take(_ event: ProbeConnection.Event, _ id: SocketID) {
+        switch event {
+        case .connected(let local, let remote): feed(.connected(id, local: local, remote: remote))
+        case .bytes(let bytes): feed(.bytes(id, bytes))
+        case .closed(let reason): end(id, reason)
+        }
+    }
+
+    private func send(_ request: SocketRequest, _ id: SocketID) {
+        precondition(slots[id] == nil && id.number < SocketID.acceptedStart, "an id is used once")
+        let exchange = ProbeRequest(request, scope: scope(nil), on: eventLoop) { [weak self] result in
+            switch result {
+            case .failure(let failure): self?.end(id, failure.end)
+            case .success(let response):
+                _ = self?.release(id)
+                self?.feed(.response(id, response))
+            }
+        }
+        slots[id] = .request(exchange)
+    }
+
+    private func scope(_ local: IPAddress?) -> UInt32 {
+        if case .v4? = local { return 0 }
+        let known = scopes ?? InterfaceScopes.current()
+        scopes = known
+        return known.index(of: local)
+    }
+}
+
+extension SocketInput {
+    /// The socket, connection or request that it is about.
+    fileprivate var id: SocketID? {
+        switch self {
+        case .opened(let id, _), .received(let id, _, _), .refused(let id, _), .connected(let id, _, _),
+            .accepted(let id, _, _, _), .bytes(let id, _), .closed(let id, _), .response(let id, _):
+            id
+        case .networkChanged, .timer: nil
+        }
+    }
+}
+
+extension IPAddress {
+    fileprivate func isSameFamily(as other: IPAddress) -> Bool {
+        switch (self, other) {
+        case (.v4, .v4), (.v6, .v6): true
+        default: false
+        }
+    }
+}

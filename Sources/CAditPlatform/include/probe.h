@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef ADIT_PROBE_H
+#define ADIT_PROBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "datagram.h"
+
+// UDP sockets that look at the way to others: a time to live for one datagram, and the ICMP errors that come back
+// (ip(7), IP_RECVERR; ipv6(7)). Every function returns a negative errno when it fails.
+
+// An ICMP error about a datagram that a socket had sent.
+struct adit_probe_refusal {
+    struct adit_datagram_peer destination;
+    uint64_t reporter_high, reporter_low;
+    uint32_t mtu;             // in bytes, when the datagram was too big
+    uint8_t reporter_family;  // 4, 6, or 0 when it is not known
+    uint8_t family;           // 4 for ICMP, 6 for ICMPv6, 0 when it is not from the network
+    uint8_t type, code;
+};
+
+// Makes a socket of family 4 or 6 that is bound to one address, or with 0 to all of them. Multicast and link-local
+// datagrams leave through the interface of that number, and multicast ones go two hops far.
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface);
+
+// The address and port to which a socket is bound.
+int adit_probe_local(int fd, struct adit_datagram_peer *local);
+
+// Receives one datagram; its length, which is at most `count`.
+ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from);
+
+// Takes the next ICMP error; -EAGAIN when there is none.
+int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal);
+
+// Sends one datagram; `time_to_live` is 1 to 255, or 0 for the system's own.
+int adit_probe_send(
+    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live
+);
+
+#endif

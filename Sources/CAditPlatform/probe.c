@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+#define _GNU_SOURCE
+#include "probe.h"
+
+#include <errno.h>
+
+#ifdef __linux__
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/errqueue.h>
+
+#include "address.h"
+
+static const int multicast_hops = 2;
+
+static int fail(int fd) {
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+static int prepare_v4(int fd, const struct adit_datagram_peer *local, uint32_t interface) {
+    const int on = 1;
+    if (setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on) != 0) return -1;
+    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &multicast_hops, sizeof multicast_hops);
+    struct ip_mreqn way = {.imr_address.s_addr = htonl((uint32_t)local->low), .imr_ifindex = (int)interface};
+    if (local->low != 0 || interface != 0) setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &way, sizeof way);
+    return 0;
+}
+
+static int prepare_v6(int fd, uint32_t interface) {
+    const int on = 1;
+    const int number = (int)interface;
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return -1;
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on) != 0) return -1;
+    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &multicast_hops, sizeof multicast_hops);
+    if (interface != 0) setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &number, sizeof number);
+    return 0;
+}
+
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface) {
+    const int domain = family == 4 ? AF_INET : AF_INET6;
+    const struct adit_datagram_peer local = {
+        .family = (uint8_t)family, .high = high, .low = low, .port = port, .scope = interface};
+    int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if ((domain == AF_INET ? prepare_v4(fd, &local, interface) : prepare_v6(fd, interface)) != 0) return fail(fd);
+    struct sockaddr_storage address;
+    socklen_t size = fill(&address, domain, &local);
+    if (bind(fd, (struct sockaddr *)&address, size) != 0) return fail(fd);
+    return fd;
+}
+
+int adit_probe_local(int fd, struct adit_datagram_peer *local) {
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) return -errno;
+    read_peer(&address, local);
+    return 0;
+}
+
+ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from) {
+    for (int attempt = 0; attempt < 16; attempt++) {
+        struct sockaddr_storage address = {0};
+        socklen_t size = sizeof address;
+        ssize_t length = recvfrom(fd, bytes, count, MSG_DONTWAIT, (struct sockaddr *)&address, &size);
+        if (length >= 0) {
+            read_peer(&address, from);
+            return length;
+        }
+        // An ICMP error is told here once, in place of a datagram; the error queue has all that is to know of it.
+        if (errno == EAGAIN || errno == EBADF) return -errno;
+    }
+    return -EAGAIN;
+}
+
+static void read_error(const struct sock_extended_err *error, struct adit_probe_refusal *refusal) {
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP) refusal->family = 4;
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP6) refusal->family = 6;
+    refusal->type = error->ee_type;
+    refusal->code = error->ee_code;
+    if (error->ee_errno == EMSGSIZE) refusal->mtu = error->ee_info;
+    // Only its family and address are set, so that a length is not looked at.
+    const struct sockaddr *offender = SO_EE_OFFENDER(error);
+    if (offender->sa_family == AF_INET) {
+        refusal->reporter_family = 4;
+        refusal->reporter_low = ntohl(((const struct sockaddr_in *)offender)->sin_addr.s_addr);
+    } else if (offender->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)offender;
+        refusal->reporter_family = split(&address->sin6_addr, &refusal->reporter_high, &refusal->reporter_low);
+    }
+}
+
+int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) {
+    memset(refusal, 0, sizeof *refusal);
+    struct sockaddr_storage destination = {0};
+    uint8_t payload[1];
+    _Alignas(struct cmsghdr) uint8_t control[512];
+    struct iovec place = {.iov_base = payload, .iov_len = sizeof payload};
+    struct msghdr header = {
+        .msg_name = &destination,
+        .msg_namelen = sizeof destination,
+        .msg_iov = &place,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t length;
+    do {
+        length = recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    } while (length < 0 && errno == EINTR);
+    if (length < 0) return -errno;
+    read_peer(&destination, &refusal->destination);
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&header); item; item = CMSG_NXTHDR(&header, item)) {
+        const int is_v4 = item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_RECVERR;
+        const int is_v6 = item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_RECVERR;
+        if ((is_v4 || is_v6) && item->cmsg_len >= CMSG_LEN(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in))) {
+            read_error((const struct sock_extended_err *)CMSG_DATA(item), refusal);
+        }
+    }
+    return 0;
+}
+
+int adit_probe_send(
+    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live
+) {
+    const int domain = family == 4 ? AF_INET : AF_INET6;
+    struct sockaddr_storage address;
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
+    struct msghdr header = {.msg_name = &address, .msg_iov = &part, .msg_iovlen = 1};
+    header.msg_namelen = fill(&address, domain, peer);
+    if (time_to_live > 0) {
+        struct cmsghdr *item = (struct cmsghdr *)control;
+        item->cmsg_level = domain == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+        item->cmsg_type = domain == AF_INET ? IP_TTL : IPV6_HOPLIMIT;
+        item->cmsg_len = CMSG_LEN(sizeof time_to_live);
+        memcpy(CMSG_DATA(item), &time_to_live, sizeof time_to_live);
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+    }
+    int error = 0;
+    // An ICMP error of an earlier datagram is told once, and in place of sending.
+    for (int attempt = 0; attempt < 8; attempt++) {
+        if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+        error = errno;
+        if (error == EAGAIN || error == EMSGSIZE || error == EBADF || error == EINVAL) break;
+    }
+    return -error;
+}
+
+#else
+
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface) { return -ENOTSUP; }
+int adit_probe_local(int fd, struct adit_datagram_peer *local) { return -ENOTSUP; }
+ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from) { return -ENOTSUP; }
+int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) { return -ENOTSUP; }
+int adit_probe_send(
+    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live
+) { return -ENOTSUP; }
+
+#endif
