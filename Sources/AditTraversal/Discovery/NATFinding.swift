@@ -87,6 +87,8 @@ package enum NATDoubt: String, Sendable, Hashable, CaseIterable {
     case readFromAddresses
     /// The mapping depends on the destination, which hides the answer.
     case hiddenByMapping
+    /// It was seen by comparing servers that do not belong together.
+    case independentServers
     /// Many packets were lost.
     case heavyLoss
 }
