@@ -147,7 +147,7 @@ struct STUNAnswer {
         let hasReason = reply.count + 8 + reason.utf8CodeUnitCount + listByteCount <= budget
         reply.appendBigEndian(STUNAttributeType.errorCode)
         reply.appendBigEndian(UInt16(4 + (hasReason ? reason.utf8CodeUnitCount : 0)))
-        reply.appendBigEndian(number / 100 << 8 | number % 100)
+        reply.appendBigEndian((number / 100) << 8 | number % 100)
         if hasReason { reason.withUTF8Buffer { reply.append(contentsOf: $0) } }
         guard typeCount > 0 else { return }
         // RFC 3489 has no padding: an odd list repeats its last type (section 11.2.10). Two always fit.

@@ -41,11 +41,13 @@ struct STUNSourceLimiter: Sendable {
     private struct Entry {
         var key: UInt64 = 0
         /// When the source's responses are paid off, in nanoseconds.
-        var responses: Int64 = .min
+        var responses: Int64 = STUNSourceLimiter.longAgo
         /// When the source's bytes on credit are paid off, in nanoseconds.
-        var credit: Int64 = .min
+        var credit: Int64 = STUNSourceLimiter.longAgo
     }
 
+    /// Before every instant, and far enough from the least number to be subtracted from.
+    private static let longAgo = Int64.min / 2
     private static let groupSize = 4
     private static let minute: Int64 = 60_000_000_000
 
@@ -56,7 +58,7 @@ struct STUNSourceLimiter: Sendable {
     private let creditInterval: Int64
     private let totalInterval: Int64
     private var entries: [Entry]
-    private var totalCredit: Int64 = .min
+    private var totalCredit = longAgo
 
     init(_ limits: STUNLimits, seed: UInt64) {
         self.seed = seed

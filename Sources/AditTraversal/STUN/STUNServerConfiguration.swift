@@ -91,6 +91,12 @@ package struct STUNReplyRoute: Sendable, Hashable {
     package var destination: IPEndpoint
     /// From which of the server's sockets.
     package var socket: STUNServerSocket
+
+    /// Makes it from its parts.
+    package init(destination: IPEndpoint, socket: STUNServerSocket) {
+        self.destination = destination
+        self.socket = socket
+    }
 }
 
 /// A response and where it goes.
