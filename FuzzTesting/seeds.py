@@ -8,6 +8,7 @@ import json
 import pathlib
 import struct
 import sys
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent / "IntegrationTests" / "peers"))
@@ -212,3 +213,32 @@ save(
         b"<NewReservedPort>1024</NewReservedPort>"))),
     ENVELOPE % FAULT, *XML,
 )
+
+
+def stun(kind, *attributes, cookie=0x2112A442, fingerprint=False):
+    body = b"".join(struct.pack(">HH", type, len(value)) + value + bytes(-len(value) % 4) for type, value in attributes)
+    head = struct.pack(">HHI", kind, len(body) + (8 if fingerprint else 0), cookie) + bytes(range(1, 13))
+    if fingerprint:
+        body += struct.pack(">HHI", 0x8028, 4, zlib.crc32(head + body) ^ 0x5354554E)
+    return head + body
+
+
+CHANGE, PORT, PADDING = (3, b"\0\0\0\6"), (0x27, b"\x10\0\0\0"), (0x26, bytes(100))
+ADDRESS = (1, b"\0\1\x0d\x96\xcb\0\x71\7")
+REQUESTS = [
+    stun(1), stun(1, fingerprint=True), stun(1, CHANGE), stun(1, CHANGE, cookie=1), stun(1, PORT), stun(1, PORT, PADDING),
+    stun(1, PADDING, CHANGE, fingerprint=True), stun(1, (2, ADDRESS[1]), cookie=2), stun(1, (0x4001, b""), (0x4002, b"x")),
+    stun(1, (6, b"user"), (8, bytes(20)), (0x1C, bytes(32)), fingerprint=True), stun(3), stun(0x11),
+]
+ANSWERS = [
+    stun(0x101, (0x20, ADDRESS[1]), ADDRESS, (0x802B, ADDRESS[1]), (0x802C, ADDRESS[1]), (0x8022, b"adit"), fingerprint=True),
+    stun(0x101, (0x20, b"\0\2\0\1" + bytes(16)), (0xFAD1, b"\x0d\x97\0\0")),
+    stun(0x101, ADDRESS, (4, ADDRESS[1]), (5, ADDRESS[1]), (11, ADDRESS[1]), cookie=7),
+    stun(0x111, (9, b"\0\0\4\x14Unknown"), (10, b"\0\3\0\4\0\5")),
+    stun(0x111, (9, b"\0\0\3\0"), (0x8023, ADDRESS[1]), (0x8003, b"b.test"), fingerprint=True),
+    stun(0x111, (9, b"\0\0\4\1"), (0x14, b"r"), (0x15, b"n"), (0x8002, b"\0\1\0\0\0\2\0\0"), (0x1D, b"\0\2\0\0")),
+    stun(0x101, (0x1E, bytes(32)), (0x1C, bytes(16))),
+]
+save("STUNMessage", *REQUESTS, *ANSWERS)
+save("STUNStream", b"".join(REQUESTS), b"".join(ANSWERS), REQUESTS[0] + b"\0", b"\x80")
+save("STUNResponder", *(bytes((first,)) + each for first in (0, 3, 4, 8, 24, 32, 64) for each in REQUESTS))

@@ -19,6 +19,7 @@ let decoders = WireDecoders.all
     .merging(CryptoDecoders.all) { $1 }
     .merging(TunnelDecoders.all) { $1 }
     .merging(ConfigurationDecoders.all) { $1 }
+    .merging(TraversalDecoders.all) { $1 }
 
 guard let name = getenv("DECODER").map({ String(cString: $0) }), let decoder = decoders[name] else {
     print(decoders.keys.sorted().joined(separator: "\n"))

@@ -32,7 +32,8 @@ extension STUNMessage {
         bytes.appendBigEndian(transactionID.low)
         let hasFingerprint = fingerprint || hasFingerprint
         let reserved = (integrity == nil ? 0 : 36) + (hasFingerprint ? 8 : 0)
-        for attribute in attributes.prefix(Self.attributeLimit - 2) {
+        let count = Self.attributeLimit - (integrity == nil ? 0 : 1) - (hasFingerprint ? 1 : 0)
+        for attribute in attributes.prefix(count) {
             let before = bytes.count
             attribute.encode(into: &bytes, cookie: cookie, transactionID: transactionID)
             if bytes.count - start + reserved > Self.byteLimit { bytes.removeSubrange(before...) }

@@ -19,6 +19,8 @@ enum WireDecoders {
         "DatagramHeader": datagramHeader,
         "ProxyHeader": proxyHeader,
         "ClientHello": clientHello,
+        "STUNMessage": stunMessage,
+        "STUNStream": stunStream,
     ]
 
     static func proxyHeader(_ bytes: [UInt8]) {
@@ -42,6 +44,42 @@ enum WireDecoders {
         let part = Result { try decode(Array(bytes.prefix(count))) }
         if case .failure = part { preconditionFailure("a part asks for more") }
         precondition(count < ClientHello.byteLimit, "few bytes decide")
+    }
+
+    static func stunMessage(_ bytes: [UInt8]) {
+        let span = bytes.span.bytes
+        for integrity in STUNIntegrity.allCases { _ = try? STUNMessage.covered(by: integrity, in: span) }
+        guard let message = try? STUNMessage.decode(span) else { return }
+        precondition(STUNMessage.looksLikeSTUN(span) != message.isClassic, "the cookie tells the two apart")
+        precondition(message.attributes.count <= STUNMessage.attributeLimit, "attributes are bounded")
+        var written: [UInt8] = []
+        message.encode(into: &written)
+        precondition(written.count <= STUNMessage.byteLimit, "a message is bounded")
+        guard let again = try? STUNMessage.decode(written.span.bytes) else {
+            preconditionFailure("what was written is read")
+        }
+        // RFC 3489 pads reasons and lists where they are written.
+        precondition(again == message || message.isClassic, "what was written is read the same")
+        var twice: [UInt8] = []
+        again.encode(into: &twice)
+        precondition(twice == written, "what was read again is written the same")
+    }
+
+    /// Messages in a stream, cut anywhere.
+    static func stunStream(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            guard let count = (try? STUNMessage.byteCount(inStream: Array(rest).span.bytes)).flatMap({ $0 }) else {
+                return
+            }
+            precondition((20...STUNMessage.byteLimit).contains(count), "a message in a stream is bounded")
+            let known = Array(rest.prefix(4))
+            let early = (try? STUNMessage.byteCount(inStream: known.span.bytes)).flatMap { $0 }
+            precondition(early == count, "four bytes tell the length")
+            guard rest.count >= count else { return }
+            stunMessage(Array(rest.prefix(count)))
+            rest = rest.dropFirst(count)
+        }
     }
 
     static func datagramHeader(_ bytes: [UInt8]) {
