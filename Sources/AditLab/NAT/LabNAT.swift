@@ -61,7 +61,10 @@ package final class LabNAT: LabRouter {
 
     @discardableResult
     override func output(_ packet: LabPacket) -> Bool {
-        if packet.protocol != .icmp, isExternal(packet.source.address) {
+        // A refusal leaves no trace: the same packet may be for the inside a moment later.
+        var isRefusal = false
+        if case .tcp(let segment) = packet.content { isRefusal = segment.flags.contains(.rst) }
+        if packet.protocol != .icmp, !isRefusal, isExternal(packet.source.address) {
             let key = NATTable.OutKey(internal: EndpointKey(packet.source), remote: EndpointKey(packet.destination))
             if ownFlows.count > 4096 { ownFlows.removeAll() }
             ownFlows[key] = lab.now.nanoseconds + 120_000_000_000
