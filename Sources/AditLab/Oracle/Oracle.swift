@@ -29,8 +29,9 @@ package struct Oracle: Sendable {
 
     /// What theory says about a transport.
     package func verdict(_ transport: PunchTransport) -> OracleVerdict {
-        let a = SiteTheory(scenario.boxes(of: .a), transport)
-        let b = SiteTheory(scenario.boxes(of: .b), transport)
+        let isTurnedAround = scenario.neighbourhood == .sameCarrier
+        let a = SiteTheory(scenario.boxes(of: .a), transport, isTurnedAround: isTurnedAround)
+        let b = SiteTheory(scenario.boxes(of: .b), transport, isTurnedAround: isTurnedAround)
         let plain = plain(a, b, transport)
         if plain.outlook == .certain { return OracleVerdict(transport: transport, plain: plain, others: []) }
         return OracleVerdict(
@@ -72,27 +73,26 @@ package struct Oracle: Sendable {
     static func meets(_ a: SiteTheory, _ b: SiteTheory) -> (Bool, Text) {
         switch (a.isDependent, b.isDependent) {
         case (false, false): (true, OracleWords.bothKeepTheirPort)
-        case (false, true): coneMeetsDependent(cone: a, .a, .b)
-        case (true, false): coneMeetsDependent(cone: b, .b, .a)
-        case (true, true): dependentsMeet(a, b)
+        case (false, true): coneMeetsDependent(a, .a, b)
+        case (true, false): coneMeetsDependent(b, .b, a)
+        case (true, true) where a.admitsUnknownPort: (true, OracleWords.strangersEnter(.a))
+        case (true, true) where b.admitsUnknownPort: (true, OracleWords.strangersEnter(.b))
+        case (true, true): (false, OracleWords.bothTakeNewPorts)
         }
     }
 
-    /// The dependent side's packet comes from a port that the cone has never sent to; once it is in, the cone knows the port.
-    private static func coneMeetsDependent(cone: SiteTheory, _ name: SiteName, _ other: SiteName) -> (Bool, Text) {
-        cone.admitsUnknownPort
-            ? (true, OracleWords.coneLearns(cone: name, dependent: other, isOpen: cone.admitsAnyAddress))
-            : (false, OracleWords.coneIsClosed(cone: name, dependent: other))
-    }
-
-    /// One side must take in a stranger at the port the server saw; the answer comes back from a new port to the one
-    /// that had sent, which must take in other ports of an address.
-    private static func dependentsMeet(_ a: SiteTheory, _ b: SiteTheory) -> (Bool, Text) {
-        if a.admitsUnknownPort, b.admitsOtherPort { return (true, OracleWords.dependentsMeet(.a, .b)) }
-        if b.admitsUnknownPort, a.admitsOtherPort { return (true, OracleWords.dependentsMeet(.b, .a)) }
-        if a.admitsUnknownPort { return (false, OracleWords.answersAreRefused(open: .a, closed: .b)) }
-        if b.admitsUnknownPort { return (false, OracleWords.answersAreRefused(open: .b, closed: .a)) }
-        return (false, OracleWords.bothTakeNewPorts)
+    /// Either the dependent side's packet gets in at the cone, which learns the port from it, or the cone's packet gets in
+    /// at the endpoint that the server saw, through which the answer leaves.
+    private static func coneMeetsDependent(
+        _ cone: SiteTheory,
+        _ name: SiteName,
+        _ dependent: SiteTheory
+    ) -> (Bool, Text) {
+        if cone.admitsUnknownPort {
+            return (true, OracleWords.coneLearns(cone: name, dependent: name.other, isOpen: cone.admitsAnyAddress))
+        }
+        if dependent.admitsUnknownPort { return (true, OracleWords.strangersEnter(name.other)) }
+        return (false, OracleWords.coneIsClosed(cone: name, dependent: name.other))
     }
 
     private func outlook(_ a: SiteTheory, _ b: SiteTheory, _ transport: PunchTransport) -> Outlook {

@@ -54,19 +54,10 @@ enum OracleWords {
         )
     }
 
-    static func dependentsMeet(_ open: SiteName, _ other: SiteName) -> Text {
+    static func strangersEnter(_ open: SiteName) -> Text {
         Text(
-            "both NATs give every destination a new port, but \(open.rawValue) lets in strangers, and \(other.rawValue) the answer"
-                + " from another port",
-            zh: "两边 NAT 对每个目的地都换用新端口，但 \(open.rawValue) 放行陌生来源，\(other.rawValue) 放行来自另一端口的应答"
-        )
-    }
-
-    static func answersAreRefused(open: SiteName, closed: SiteName) -> Text {
-        Text(
-            "\(open.rawValue) hears \(closed.rawValue), but answers from a new port, and \(closed.rawValue) lets in only the"
-                + " address and port it has sent to",
-            zh: "\(open.rawValue) 能收到 \(closed.rawValue) 的包，但从新端口应答，而 \(closed.rawValue) 只放行它发送过的地址和端口"
+            "\(open.rawValue) lets in strangers at the address that the server saw, and answers through it",
+            zh: "\(open.rawValue) 在服务器看到的地址上放行陌生来源，并经由该地址应答"
         )
     }
 

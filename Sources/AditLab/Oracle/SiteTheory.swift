@@ -5,7 +5,8 @@ package import AditTraversal
 
 /// What a chain of boxes does to one transport, as far as it decides whether a hole can be punched.
 ///
-/// A chain acts as its worst mapping and its strictest filter; three yes-or-no properties say all of it that matters.
+/// A chain acts as its worst mapping and its strictest filter. Answers are taken to leave by the mapping through which a
+/// packet came in, as every NAT does that keeps track of connections.
 package struct SiteTheory: Sendable, Hashable {
     /// Whether anything passes at all.
     package enum Passage: Sendable, Hashable {
@@ -23,8 +24,6 @@ package struct SiteTheory: Sendable, Hashable {
     /// Whether the endpoint that the server sees takes in a packet from the peer's address, from a port nobody has sent
     /// to, once the site has sent something to the peer's address.
     package var admitsUnknownPort = true
-    /// Whether an endpoint that was used towards the peer takes in a packet from another port of the peer's address.
-    package var admitsOtherPort = true
     /// Whether it takes in packets from addresses to which it has never sent.
     package var admitsAnyAddress = true
     /// Where the port comes from that the peer sees.
@@ -38,9 +37,10 @@ package struct SiteTheory: Sendable, Hashable {
     /// Whether a box has so little room or time that a punch may not fit.
     package var isCramped = false
 
-    /// What boxes, from the inside to the outside, do to a transport.
-    package init(_ boxes: [BoxSpecification], _ transport: PunchTransport) {
-        for box in boxes {
+    /// What boxes, from the inside to the outside, do to a transport; the last one's filter is not looked at where it turns
+    /// packets around.
+    package init(_ boxes: [BoxSpecification], _ transport: PunchTransport, isTurnedAround: Bool = false) {
+        for (index, box) in boxes.enumerated() {
             let rule = transport == .udp ? box.udp : box.tcp
             switch rule {
             case .blocked: passage = .blocked
@@ -52,15 +52,18 @@ package struct SiteTheory: Sendable, Hashable {
             case .nat(let nat):
                 if nat.isDependent { isDependent = true }
                 if nat.allocation != .preserving { allocation = nat.allocation }
-                filter(nat.filtering)
+                if !isTurnedAround || index < boxes.count - 1 { filter(nat.filtering) }
                 // Which of its addresses a flow gets is drawn for each mapping.
                 if isDependent { poolSize *= box.poolSize }
             case .firewall: filter(.addressAndPortDependent)
             case .open, .blocked, .web: break
             }
             if !admitsAnyAddress {
-                refuses = refuses || box.unsolicited == .reset
-                takesForItself = takesForItself || (box.unsolicited == .accept && rule.nat != nil)
+                switch (box.unsolicited, transport) {
+                case (.drop, _): break
+                case (.reset, _), (.accept, .tcp): refuses = true
+                case (.accept, .udp): takesForItself = true
+                }
             }
             let lifetime = transport == .udp ? box.udpLifetime : min(box.synLifetime, box.tcpLifetime)
             isCramped = isCramped || lifetime < 5 || (box.capacity ?? .max) < 8
@@ -77,7 +80,6 @@ package struct SiteTheory: Sendable, Hashable {
         case .addressAndPortDependent:
             admitsAnyAddress = false
             admitsUnknownPort = false
-            admitsOtherPort = false
         }
     }
 }

@@ -52,7 +52,7 @@ package struct BoxSpecification: Sendable, Hashable {
     }
 
     /// Whether hosts behind it have addresses of their own that the internet does not know.
-    package var translates: Bool { udp.nat != nil || tcp.nat != nil || udp == .blocked && tcp == .blocked }
+    package var translates: Bool { ![udp, tcp].contains { $0 == .open || $0 == .firewall } }
 }
 
 /// One place on the simulated internet: two hosts in a home network, its router, and what the carrier puts in front.
