@@ -59,9 +59,15 @@ package struct STUNServer: SocketMachine {
     private var datagramIDs: [STUNServerSocket: SocketID] = [:]
     private var connections: [SocketID: Connection] = [:]
     private var outputs: [SocketOutput<Event>] = []
+    private var connectBack = ConnectBackResponder()
+    /// Connections to clients that asked for one, and what to write on them.
+    private var backward: [SocketID: (bytes: [UInt8], deadline: Instant)] = [:]
+    private var nextBackward: UInt32 = 16
+    private let own: Sockets
 
     /// Makes a server on `sockets`; the announced addresses are the same unless `configuration` says others.
     package init(_ sockets: Sockets, configuration: STUNServerConfiguration? = nil, seed: UInt64) {
+        own = sockets
         var announced = STUNServerConfiguration(port: sockets.port, alternatePort: sockets.alternatePort)
         let addresses = STUNServerConfiguration.Addresses(
             primary: sockets.address,
@@ -92,7 +98,11 @@ package struct STUNServer: SocketMachine {
         }
     }
 
-    package var nextDeadline: Instant? { connections.values.lazy.map(\.deadline).min() }
+    package var nextDeadline: Instant? {
+        let idle = connections.values.lazy.map(\.deadline).min()
+        let back = backward.values.lazy.map(\.deadline).min()
+        return [idle, back].compactMap { $0 }.min()
+    }
 
     package mutating func nextOutput() -> SocketOutput<Event>? {
         outputs.isEmpty ? nil : outputs.removeFirst()
@@ -112,7 +122,12 @@ package struct STUNServer: SocketMachine {
             }
             connections[id] = Connection(socket: socket, remote: remote, deadline: now + Self.idleLimit)
         case .bytes(let id, let bytes): handleStream(id, bytes, at: now)
+        case .connected(let id, _, _):
+            guard let back = backward.removeValue(forKey: id) else { return }
+            outputs.append(.write(id, back.bytes))
+            outputs.append(.close(id, isAbrupt: false))
         case .closed(let id, let end):
+            if backward.removeValue(forKey: id) != nil { return }
             if connections.removeValue(forKey: id) != nil {
                 if end == .finished { outputs.append(.close(id, isAbrupt: false)) }
             } else if let socket = sockets.removeValue(forKey: id) {
@@ -120,6 +135,10 @@ package struct STUNServer: SocketMachine {
             }
         case .timer:
             for (id, connection) in connections where connection.deadline <= now { drop(id) }
+            for (id, back) in backward where back.deadline <= now {
+                backward[id] = nil
+                outputs.append(.close(id, isAbrupt: true))
+            }
         default: break
         }
     }
@@ -141,8 +160,32 @@ package struct STUNServer: SocketMachine {
                 over: .tcp,
                 now: now
             )
-            if let reply { outputs.append(.write(id, reply.bytes)) }
+            guard var reply else { continue }
+            if let plan = planBack(message, connection, at: now) {
+                ConnectBackResponder.promise(plan, in: &reply.bytes)
+                open(plan, connection, at: now)
+            }
+            outputs.append(.write(id, reply.bytes))
         }
+    }
+
+    private mutating func planBack(_ message: [UInt8], _ connection: Connection, at now: Instant) -> ConnectBackPlan? {
+        guard backward.count < ConnectBackResponder.pendingLimit else { return nil }
+        return connectBack.plan(
+            for: message.span.bytes,
+            from: connection.remote,
+            hasOtherAddress: own.alternateAddress != nil,
+            now: now
+        )
+    }
+
+    private mutating func open(_ plan: ConnectBackPlan, _ connection: Connection, at now: Instant) {
+        let isAlternate = plan.isFromOtherAddress != connection.socket.isAlternateAddress
+        guard let address = isAlternate ? own.alternateAddress : own.address else { return }
+        let id = SocketID(nextBackward)
+        nextBackward += 1
+        backward[id] = (plan.bytes, now + ConnectBackResponder.patience)
+        outputs.append(.open(id, .tcp(local: IPEndpoint(address, 0), remote: plan.destination)))
     }
 
     /// How long the message is that has come whole; nil when it has not, 0 when the stream is not STUN.
