@@ -32,6 +32,11 @@ is_there() {
     python3-cryptography) find_python >/dev/null ;;
     binutils) command -v strip >/dev/null ;;
     nghttp2-client) command -v h2load >/dev/null ;;
+    iproute2) command -v ip >/dev/null || [ -x /usr/sbin/ip ] ;;
+    nftables) command -v nft >/dev/null || [ -x /usr/sbin/nft ] ;;
+    conntrack) command -v conntrack >/dev/null || [ -x /usr/sbin/conntrack ] ;;
+    coturn) command -v turnserver >/dev/null ;;
+    stun-client) command -v stun >/dev/null ;;
     haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" >/dev/null ;;
     esac

@@ -33,20 +33,12 @@ def vanish(prefix, processes):
     """Waits until neither namespaces, processes nor the file of a lab are there."""
     deadline = time.monotonic() + 10
     while True:
-        alive = [each for each in processes if is_running(each)]
+        alive = [each for each in processes if states.start_time(each)]
         left = states.namespaces(prefix)
         if not alive and not left and not states.State(prefix).path.exists():
             return
         demand(time.monotonic() < deadline, f"left behind: {left} and the processes {alive}")
         time.sleep(0.05)
-
-
-def is_running(process):
-    try:
-        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def owner(prefix):
@@ -65,7 +57,7 @@ def killed(prefix):
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         process, children = owner(prefix)
         with process.stdout:
-            demand(states.namespaces(prefix) and all(map(is_running, children)), "nothing is up")
+            demand(states.namespaces(prefix) and all(map(states.start_time, children)), "nothing is up")
             process.send_signal(number)
             process.wait()
         vanish(prefix, children)

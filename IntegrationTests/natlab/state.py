@@ -13,16 +13,13 @@ FOLDER = pathlib.Path("/run/adit-natlab")
 
 
 def start_time(process):
-    """When a process began, in ticks since boot; None when there is none. With the number it names a process for good."""
+    """When a process began, in ticks since boot; None when it has ended. With the number it names a process for good."""
     try:
-        return (
-            pathlib.Path(f"/proc/{process}/stat")
-            .read_text(encoding="utf-8", errors="replace")
-            .rsplit(")", 1)[1]
-            .split()[19]
-        )
+        text = pathlib.Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    words = text.rpartition(")")[2].split()
+    return None if words[0] in "ZX" else words[19]
 
 
 def check_prefix(prefix):

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -47,7 +48,7 @@ def obstacle():
         "done = subprocess.run([sys.argv[1], '-f', '-'], input=rules, text=True, capture_output=True)\n"
         "if done.returncode: sys.exit('this kernel has no NAT for nftables: ' + done.stderr.strip().split(chr(10))[0])\n"
     )
-    attempt = subprocess.run(["python3", "-c", program, tool("nft")], capture_output=True, text=True)
+    attempt = subprocess.run([sys.executable, "-c", program, tool("nft")], capture_output=True, text=True)
     return attempt.stderr.strip().split("\n")[-1] if attempt.returncode else None
 
 
