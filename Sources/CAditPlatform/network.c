@@ -71,7 +71,16 @@ static int read_route(const struct nlmsghdr *message, struct adit_route *route) 
     return 0;
 }
 
-int adit_route_to(const struct adit_datagram_peer *destination, struct adit_route *route) {
+// Appends an attribute to a message that has room for it.
+static void append(struct nlmsghdr *header, unsigned short type, const void *bytes, size_t size) {
+    struct rtattr *item = (struct rtattr *)((uint8_t *)header + NLMSG_ALIGN(header->nlmsg_len));
+    item->rta_type = type;
+    item->rta_len = (unsigned short)RTA_LENGTH(size);
+    memcpy(RTA_DATA(item), bytes, size);
+    header->nlmsg_len = NLMSG_ALIGN(header->nlmsg_len) + RTA_ALIGN(item->rta_len);
+}
+
+int adit_route_to(const struct adit_datagram_peer *destination, uint32_t interface, struct adit_route *route) {
     memset(route, 0, sizeof *route);
     int fd = open_netlink(0);
     if (fd < 0) return fd;
@@ -83,20 +92,17 @@ int adit_route_to(const struct adit_datagram_peer *destination, struct adit_rout
         .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
         .message = {.rtm_family = destination->family == 4 ? AF_INET : AF_INET6},
     };
-    struct rtattr *item = (struct rtattr *)((uint8_t *)&request + NLMSG_ALIGN(request.header.nlmsg_len));
-    const size_t size = destination->family == 4 ? 4 : 16;
-    item->rta_type = RTA_DST;
-    item->rta_len = (unsigned short)RTA_LENGTH(size);
-    if (size == 4) {
+    if (destination->family == 4) {
         uint32_t number = htonl((uint32_t)destination->low);
-        memcpy(RTA_DATA(item), &number, size);
+        append(&request.header, RTA_DST, &number, sizeof number);
+        request.message.rtm_dst_len = 32;
     } else {
         struct in6_addr address;
         join(&address, 6, destination->high, destination->low);
-        memcpy(RTA_DATA(item), &address, size);
+        append(&request.header, RTA_DST, &address, sizeof address);
+        request.message.rtm_dst_len = 128;
     }
-    request.message.rtm_dst_len = (unsigned char)(size * 8);
-    request.header.nlmsg_len = NLMSG_ALIGN(request.header.nlmsg_len) + RTA_ALIGN(item->rta_len);
+    if (interface != 0) append(&request.header, RTA_OIF, &interface, sizeof interface);
     int result = -EIO;
     // The kernel has answered when send returns (netlink(7)).
     if (send(fd, &request, request.header.nlmsg_len, 0) >= 0) {
@@ -145,7 +151,7 @@ int adit_network_changed(int watch) {
 
 #else
 
-int adit_route_to(const struct adit_datagram_peer *destination, struct adit_route *route) { return -ENOTSUP; }
+int adit_route_to(const struct adit_datagram_peer *destination, uint32_t interface, struct adit_route *route) { return -ENOTSUP; }
 int adit_interface_mtu(const char *name) { return -ENOTSUP; }
 int adit_network_watch(void) { return -ENOTSUP; }
 int adit_network_changed(int watch) { return -ENOTSUP; }

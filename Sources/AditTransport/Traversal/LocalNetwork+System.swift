@@ -12,7 +12,25 @@ extension LocalNetwork {
 
     /// The interfaces and default routes of this machine as they are now.
     package static func current() -> LocalNetwork {
-        let routes = somewhere.compactMap { DefaultRoute(to: $0) }
+        network(somewhere.compactMap { DefaultRoute(to: $0) })
+    }
+
+    /// The same as it would be if the default routes left through the named interface, and no other were there; nil when
+    /// none of that name is up.
+    package static func current(interface name: String) -> LocalNetwork? {
+        let index = if_nametoindex(name)
+        guard index != 0 else { return nil }
+        var network = network(somewhere.compactMap { DefaultRoute(to: $0, through: index) })
+        network.interfaces.removeAll { $0.name != name }
+        guard let interface = network.interfaces.first else { return nil }
+        // Without a route of its own it still has the addresses that others on its link know.
+        let usable = interface.addresses.filter { !$0.isLinkLocal }
+        network.address = network.address ?? usable.first { if case .v4 = $0 { true } else { false } }
+        network.addressV6 = network.addressV6 ?? usable.first { if case .v6 = $0 { true } else { false } }
+        return network
+    }
+
+    private static func network(_ routes: [DefaultRoute]) -> LocalNetwork {
         var network = LocalNetwork(interfaces: interfaces(defaultIndexes: Set(routes.map(\.interface))))
         for route in routes {
             switch route.destination {
@@ -54,10 +72,10 @@ private struct DefaultRoute {
     let interface: UInt32
 
     /// Asks the kernel; nil when there is none.
-    init?(to destination: IPAddress) {
+    init?(to destination: IPAddress, through index: UInt32 = 0) {
         var raw = DatagramPath(to: IPEndpoint(destination, 0)).raw
         var route = adit_route()
-        guard adit_route_to(&raw, &route) == 0, route.interface != 0 else { return nil }
+        guard adit_route_to(&raw, index, &route) == 0, route.interface != 0 else { return nil }
         self.destination = destination
         gateway = .read(route.gateway_family, route.gateway_high, route.gateway_low)
         source = .read(route.source_family, route.source_high, route.source_low)

@@ -20,8 +20,8 @@ struct adit_route {
     uint8_t source_family;   // 4, 6, or 0 when it is not known
 };
 
-// Asks the kernel for the way to a destination; nothing is sent to it.
-int adit_route_to(const struct adit_datagram_peer *destination, struct adit_route *route);
+// Asks the kernel for the way to a destination, through the interface of that number unless it is 0; nothing is sent there.
+int adit_route_to(const struct adit_datagram_peer *destination, uint32_t interface, struct adit_route *route);
 
 // The largest packet of an interface, in bytes.
 int adit_interface_mtu(const char *name);
