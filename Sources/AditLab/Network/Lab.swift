@@ -29,6 +29,9 @@ package final class Lab {
     /// What happened to every packet; nil unless asked for with ``record(limit:)``.
     package internal(set) var trace: LabTrace?
 
+    /// How many events a run may take before it counts as endless, unless it is told otherwise.
+    package static let usualBudget = 5_000_000
+
     var timers = TimerSlots()
     private var heap = EventHeap()
     private var order: UInt64 = 0
@@ -112,13 +115,13 @@ package final class Lab {
     /// Lets everything happen until `limit`, which `now` then is.
     ///
     /// Throws when more than `budget` events happen: the run would not end.
-    package func run(until limit: Instant, budget: Int = 20_000_000) throws(LabFailure) {
+    package func run(until limit: Instant, budget: Int = Lab.usualBudget) throws(LabFailure) {
         try step(until: limit, budget: budget) { false }
         now = max(now, limit)
     }
 
     /// Lets everything happen for a time.
-    package func run(for duration: Duration, budget: Int = 20_000_000) throws(LabFailure) {
+    package func run(for duration: Duration, budget: Int = Lab.usualBudget) throws(LabFailure) {
         try run(until: now + duration, budget: budget)
     }
 
@@ -127,7 +130,7 @@ package final class Lab {
     /// Gives whether it holds.
     package func run(
         for duration: Duration,
-        budget: Int = 20_000_000,
+        budget: Int = Lab.usualBudget,
         until condition: () -> Bool
     ) throws(LabFailure) -> Bool {
         let limit = now + duration
@@ -138,7 +141,7 @@ package final class Lab {
     }
 
     /// Runs until nothing is left to happen.
-    package func runUntilIdle(budget: Int = 20_000_000) throws(LabFailure) {
+    package func runUntilIdle(budget: Int = Lab.usualBudget) throws(LabFailure) {
         try step(until: Instant(nanoseconds: .max), budget: budget) { false }
     }
 
@@ -164,7 +167,6 @@ package final class Lab {
             guard left > 0 else { throw LabFailure(.endless(events: budget), seed: seed, at: now) }
             left -= 1
             eventCount += 1
-            now = Instant(nanoseconds: max(event.at, now.nanoseconds))
             perform(event)
             if isDone() { return true }
         }
@@ -174,19 +176,22 @@ package final class Lab {
     private func perform(_ event: LabEvent) {
         switch event.kind {
         case .arrival:
+            now = Instant(nanoseconds: event.at)
             freePackets.append(event.argument)
             let packet = packets[Int(event.argument)]
             links[Int(event.target)].arrive(packet, at: Int(event.part))
         case .loopback:
+            now = Instant(nanoseconds: event.at)
             freePackets.append(event.argument)
             nodes[Int(event.target)].input(packets[Int(event.argument)], interface: nil)
         case .timer:
             guard let owner = timers.owner(event.target, serial: event.argument), let deadline = owner.deadline else {
                 return
             }
-            if deadline > now.nanoseconds {
+            if deadline > event.at {
                 arm(owner, at: Instant(nanoseconds: deadline))
             } else {
+                now = Instant(nanoseconds: event.at)
                 owner.deadline = nil
                 owner.fire()
             }

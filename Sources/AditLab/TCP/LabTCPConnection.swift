@@ -18,6 +18,11 @@ package enum LabTCPEvent: Sendable, Equatable {
 package struct LabSocketFailure: Error, Sendable, Hashable {
     /// As a machine is told.
     package var end: SocketEnd
+
+    /// Makes it from what a machine is told.
+    package init(end: SocketEnd) {
+        self.end = end
+    }
 }
 
 /// One end of a TCP connection (RFC 9293).
@@ -80,17 +85,18 @@ package final class LabTCPConnection: LabTimed {
     }
 
     /// Sends what waits, then FIN; nothing is reported any more.
+    ///
+    /// A connect that is still under way is given up without a word.
     package func close() {
         isAbandoned = true
         onEvent = nil
-        finish()
+        if state == .synSent { vanish() } else { finish() }
     }
 
     /// Sends what waits, then FIN, and goes on receiving.
     package func finish() {
         switch state {
-        case .synSent: vanish()
-        case .synReceived, .established:
+        case .synSent, .synReceived, .established:
             send.finIsQueued = true
             if state == .established { pump() }
             settle()
@@ -114,7 +120,7 @@ package final class LabTCPConnection: LabTimed {
         case .synSent: takeInSYNSent(segment)
         case .synReceived: takeInSYNReceived(segment)
         case .established: takeInEstablished(segment)
-        case .timeWait: if !segment.flags.contains(.rst) { acknowledge() }
+        case .timeWait: if segment.sequenceLength > 0, !segment.flags.contains(.rst) { acknowledge() }
         case .closed: break
         }
     }
