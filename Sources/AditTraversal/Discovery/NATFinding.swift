@@ -89,6 +89,4 @@ package enum NATDoubt: String, Sendable, Hashable, CaseIterable {
     case hiddenByMapping
     /// It was seen by comparing servers that do not belong together.
     case independentServers
-    /// Many packets were lost.
-    case heavyLoss
 }

@@ -13,8 +13,8 @@ struct ProbeServer: Sendable {
     var other: IPEndpoint?
     /// Its other port, when it has only one address.
     var alternatePort: UInt16?
-    /// Whether it refused a CHANGE-REQUEST, or answered it from its usual address.
-    var refusesChange = false
+    /// Whether anything that answers a request came from it over UDP, believable or not.
+    var isHeardOverUDP = false
 
     init(index: Int, _ server: NATDiscovery.Configuration.Server) {
         self.index = index

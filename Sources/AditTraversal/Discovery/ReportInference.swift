@@ -22,6 +22,7 @@ struct ReportInference {
         let network = configuration.network
         report.udp = network.address == nil ? Self.absent : overUDP.report()
         report.tcp = network.address == nil ? Self.absent : overTCP.report()
+        noteUnbelievable(&report)
         guessFiltering(&report)
         report.udpV6 =
             network.addressV6 == nil
@@ -51,6 +52,17 @@ struct ReportInference {
         report.reach = .certain(false)
         report.kind = .certain(.blocked)
         return report
+    }
+
+    /// A server that cannot be believed shows at least that its answers arrive.
+    private func noteUnbelievable(_ report: inout NATReport) {
+        for family in AddressFamily.allCases {
+            let isHeard = servers.contains { $0.isHeardOverUDP && AddressFamily($0.endpoint.address) == family }
+            let path = family == .v4 ? \NATReport.udp : \NATReport.udpV6
+            guard isHeard, report[keyPath: path].reach.value != true else { continue }
+            report[keyPath: path] = NATBehaviorReport(.absurdAnswer)
+            report[keyPath: path].reach = .certain(true)
+        }
     }
 
     /// A box that maps TCP as it maps UDP will mostly filter it so as well.

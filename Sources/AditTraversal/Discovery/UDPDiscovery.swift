@@ -148,6 +148,7 @@ struct UDPDiscovery: Sendable {
         at now: Instant
     ) {
         guard answer.isFromSource else { return }
+        servers[index].isHeardOverUDP = true
         guard let external = servers[index].note(answer.message, to: answer.local) else { return }
         servers[index].report.answersUDP = true
         servers[index].report.roundTrip = min(
@@ -334,7 +335,6 @@ struct UDPDiscovery: Sendable {
         // An error, or an answer from the usual place: this server does not know CHANGE-REQUEST.
         guard answer.isFromSource, answer.message.kind == .success else {
             if answer.from == servers[primary].endpoint {
-                servers[primary].refusesChange = true
                 observations.obstacle = .noChangeRequest
                 observations.offered.removeAll()
             }
