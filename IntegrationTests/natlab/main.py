@@ -17,8 +17,12 @@ from .system import LabError, run
 
 
 def parser():
-    top = argparse.ArgumentParser(prog="natlab", description="NATs of every type in network namespaces of this computer.",
-                                  epilog=language.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    top = argparse.ArgumentParser(
+        prog=os.environ.get("NATLAB_PROGRAM", "natlab"),
+        description="NATs of every type in network namespaces of this computer.",
+        epilog=language.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--prefix", default="lab", help="names this lab and its namespaces (lab)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build a lab of two sites")

@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Where the kernel lab is: a Python package of Adit's source tree.
+enum KernelLabPackage {
+    /// Its folder in the source tree.
+    static let path = "IntegrationTests/natlab"
+
+    /// The package in the first of the folders, or of those above each, that has it; nil when none has.
+    static func find(above folders: [String]) -> String? {
+        for folder in folders where folder.hasPrefix("/") {
+            var rest = folder[...]
+            while true {
+                let package = "\(rest)/\(path)"
+                if access("\(package)/__main__.py", R_OK) == 0 { return package }
+                guard let slash = rest.lastIndex(of: "/") else { break }
+                rest = rest[..<slash]
+            }
+        }
+        return nil
+    }
+
+    /// The working folder and that of the program.
+    static func places() -> [String] {
+        ["/proc/self/cwd", "/proc/self/exe"].compactMap { link in
+            var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+            let count = buffer.withUnsafeMutableBytes { bytes in
+                readlink(link, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+            }
+            return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+        }
+    }
+
+    /// Whether the lab's command with these words changes anything in the kernel.
+    static func needsRoot(_ words: [String]) -> Bool {
+        !words.contains("--help") && !words.contains("-h") && words.first != "rules"
+    }
+}
