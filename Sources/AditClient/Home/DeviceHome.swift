@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+package import AditWire
 import FoundationEssentials
 import Glibc
 
@@ -136,6 +137,23 @@ package struct DeviceHome: Sendable, Hashable {
     /// Of several processes that join at once, each adds its server to what the others wrote.
     /// - Throws: `ErrorCode.state` when the file cannot be written.
     package func remember(_ server: JoinedServer) throws(AditError) {
+        try change { servers in
+            servers.removeAll { $0.place == server.place }
+            servers.insert(server, at: 0)
+        }
+    }
+
+    /// Remembers where a joined server answers STUN; nothing is written when that is known or the server is not joined.
+    ///
+    /// - Throws: `ErrorCode.state` when the file cannot be read or written.
+    package func note(_ offer: STUNOffer?, of place: HostPort) throws(AditError) {
+        guard try servers().contains(where: { $0.place == place && $0.stun != offer }) else { return }
+        try change { servers in
+            for index in servers.indices where servers[index].place == place { servers[index].stun = offer }
+        }
+    }
+
+    private func change(_ body: (inout [JoinedServer]) -> Void) throws(AditError) {
         try prepare()
         let lock = open(serversLock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw failure(serversLock, errno) }
@@ -144,8 +162,7 @@ package struct DeviceHome: Sendable, Hashable {
             guard errno == EINTR else { throw failure(serversLock, errno) }
         }
         var file = JoinedServerFile(servers: try servers())
-        file.servers.removeAll { $0.place == server.place }
-        file.servers.insert(server, at: 0)
+        body(&file.servers)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(file) else { throw failure(serversFile, EINVAL) }

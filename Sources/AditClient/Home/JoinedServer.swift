@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+package import AditWire
 
 /// A server that this device joined, with the key that it will accept from now on.
 package struct JoinedServer: Sendable, Hashable, Codable {
@@ -19,6 +20,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
     package var domain: String
     /// When this device joined, in seconds since 1970.
     package var joinedAt: Int64
+    /// Where the server answered STUN when this device was last connected; nil when it did not.
+    package var stun: STUNOffer?
 
     /// Makes one from its parts.
     package init(
@@ -28,7 +31,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         deviceName: String,
         serverName: String,
         domain: String,
-        joinedAt: Int64
+        joinedAt: Int64,
+        stun: STUNOffer? = nil
     ) {
         self.host = host
         self.port = port
@@ -37,6 +41,7 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         self.serverName = serverName
         self.domain = domain
         self.joinedAt = joinedAt
+        self.stun = stun
     }
 
     /// The host and the session port.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+package import AditWire
 
 /// What a running device tells the person, in the order in which it happened.
 package enum DeviceEvent: Sendable, Equatable {
@@ -51,6 +52,8 @@ package struct SessionFacts: Sendable, Equatable {
     package var fingerprint: String?
     /// The round trip to the server while the session was set up.
     package var roundTrip: Duration?
+    /// Where the server answers STUN; nil when it does not.
+    package var stun: STUNOffer?
 
     /// Makes facts from their parts.
     package init(
@@ -59,7 +62,8 @@ package struct SessionFacts: Sendable, Equatable {
         deviceName: String = "",
         domain: String = "",
         fingerprint: String? = nil,
-        roundTrip: Duration? = nil
+        roundTrip: Duration? = nil,
+        stun: STUNOffer? = nil
     ) {
         self.server = server
         self.serverName = serverName
@@ -67,6 +71,7 @@ package struct SessionFacts: Sendable, Equatable {
         self.domain = domain
         self.fingerprint = fingerprint
         self.roundTrip = roundTrip
+        self.stun = stun
     }
 }
 

@@ -131,6 +131,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         facts.serverName = connection.adit?.serverName ?? ""
         facts.deviceName = connection.adit?.deviceName ?? ""
         facts.domain = connection.adit?.domain ?? ""
+        facts.stun = connection.adit?.stun
         let told = state.withLockedValue { state in
             facts.roundTrip = state.facts?.roundTrip
             state.connected(facts, at: Self.unixSeconds())

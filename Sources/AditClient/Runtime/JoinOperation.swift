@@ -76,7 +76,8 @@ package struct JoinOperation: Sendable {
                 deviceName: connection.adit?.deviceName ?? name,
                 serverName: connection.adit?.serverName ?? "",
                 domain: connection.adit?.domain ?? "",
-                joinedAt: WallClock.unixSeconds()
+                joinedAt: WallClock.unixSeconds(),
+                stun: connection.adit?.stun
             )
             try home.remember(joined)
             return joined

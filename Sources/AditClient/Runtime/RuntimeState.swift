@@ -95,6 +95,7 @@ struct RuntimeState: Sendable {
         status.isConnected = true
         status.connectedAt = seconds
         status.problem = nil
+        status.stun = facts.stun
     }
 
     mutating func disconnected(_ error: AditError?) {

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+package import AditWire
+
 /// What one running process answers when it is asked for its status; the JSON of its members is stable.
 package struct DeviceStatus: Sendable, Equatable, Codable {
     /// One tunnel of the process.
@@ -76,6 +78,8 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
     package var connectedAt: Int64?
     /// What keeps the session away, in English; nil while it stands.
     package var problem: String?
+    /// Where the server answers STUN; nil when it does not, or while no session ever stood.
+    package var stun: STUNOffer?
     /// The tunnels in the order in which they were asked for.
     package var tunnels: [Tunnel]
 

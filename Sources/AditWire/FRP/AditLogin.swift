@@ -38,6 +38,8 @@ package struct AditLoginResponse: Sendable, Equatable {
     package var domain: String
     /// The port on which names are served; 0 when they are not.
     package var httpPort: UInt16
+    /// Where it answers STUN; nil when it does not.
+    package var stun: STUNOffer?
     package var error: AditErrorMessage?
 
     /// Makes the object from its fields.
@@ -46,12 +48,14 @@ package struct AditLoginResponse: Sendable, Equatable {
         serverName: String = "",
         domain: String = "",
         httpPort: UInt16 = 0,
+        stun: STUNOffer? = nil,
         error: AditErrorMessage? = nil
     ) {
         self.deviceName = deviceName
         self.serverName = serverName
         self.domain = domain
         self.httpPort = httpPort
+        self.stun = stun
         self.error = error
     }
 }
@@ -80,7 +84,7 @@ extension AditLogin: JSONMessage {
 }
 
 extension AditLoginResponse: JSONMessage {
-    private enum Key: String, CodingKey { case deviceName, serverName, domain, httpPort, error }
+    private enum Key: String, CodingKey { case deviceName, serverName, domain, httpPort, stun, error }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -89,6 +93,7 @@ extension AditLoginResponse: JSONMessage {
             serverName: try fields.text(.serverName),
             domain: try fields.text(.domain),
             httpPort: try fields.number(.httpPort),
+            stun: try fields.object(.stun),
             error: try fields.object(.error)
         )
     }
@@ -98,6 +103,7 @@ extension AditLoginResponse: JSONMessage {
         object.field("serverName", serverName)
         object.field("domain", domain)
         object.field("httpPort", httpPort)
+        object.field("stun", stun)
         object.field("error", error)
     }
 }

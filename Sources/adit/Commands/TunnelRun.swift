@@ -51,7 +51,10 @@ struct TunnelRun: Sendable {
         defer { signals.cancel() }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let mailbox = EventMailbox(on: loop) { continuation.yield(.events($0)) }
-        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) { mailbox.post($0) }
+        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) { event in
+            if case .connected(let facts) = event { Self.remember(facts, of: choice.server, in: home) }
+            mailbox.post(event)
+        }
         let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
         runtime.start(
             DeviceSession(
@@ -69,6 +72,11 @@ struct TunnelRun: Sendable {
         await status.close()
         await withDeadline(.seconds(2), on: loop) { await runtime.stop() }
         if let exit { throw exit }
+    }
+
+    /// Keeps where the server answers STUN for commands that run without a session; files are not for an event loop.
+    private static func remember(_ facts: SessionFacts, of server: HostPort, in home: DeviceHome) {
+        NIOThreadPool.singleton.submit { _ in try? home.note(facts.stun, of: server) }
     }
 
     private func configuration(_ choice: ServerChoice) -> DeviceSessionConfiguration {

@@ -3,6 +3,7 @@
 
 import AditCore
 import AditCrypto
+import AditWire
 import Foundation
 import Testing
 
@@ -99,6 +100,32 @@ import Testing
         }
         #expect(Set(try home.servers().map(\.host)) == Set((0..<24).map { "s\($0).example" }))
         #expect(try permissions(home.path + "/servers.lock") == 0o600)
+    }
+
+    @Test("Where a server answers STUN is kept with it, and changes nothing else")
+    func offerIsNoted() throws {
+        try home.remember(Self.server("a.example", at: 1))
+        try home.remember(Self.server("b.example", at: 2))
+        let place = Self.server("a.example", at: 1).place
+        let offer = STUNOffer(port: 3478, tlsPort: 5349, alternatePort: 3479, alternateAddress: .v4(0xCB00_7106))
+        try home.note(offer, of: place)
+        #expect(try home.servers().map(\.host) == ["b.example", "a.example"])
+        #expect(try home.servers().map(\.stun) == [nil, offer])
+        try home.note(STUNOffer(port: 3478), of: place)
+        #expect(try home.servers()[1].stun == STUNOffer(port: 3478))
+        try home.note(nil, of: place)
+        #expect(try home.servers()[1] == Self.server("a.example", at: 1))
+    }
+
+    @Test("What changes nothing, or concerns a server that is not joined, writes nothing")
+    func nothingIsWrittenForNothing() throws {
+        try home.note(STUNOffer(port: 3478), of: Self.server("a.example", at: 1).place)
+        #expect(!FileManager.default.fileExists(atPath: home.path))
+        try home.remember(Self.server("a.example", at: 1))
+        let file = home.path + "/servers.json"
+        let before = try FileManager.default.attributesOfItem(atPath: file)[.systemFileNumber] as? NSNumber
+        try home.note(nil, of: Self.server("a.example", at: 1).place)
+        #expect(try FileManager.default.attributesOfItem(atPath: file)[.systemFileNumber] as? NSNumber == before)
     }
 
     @Test("A broken file of servers is an error, not an empty list")

@@ -99,6 +99,13 @@ private struct RandomMessages {
                         serverName: text(),
                         domain: text(),
                         httpPort: UInt16(port()),
+                        stun: flag()
+                            ? STUNOffer(
+                                port: UInt16(port()),
+                                tlsPort: UInt16(port()),
+                                alternatePort: UInt16(port()),
+                                alternateAddress: flag() ? .v4(0xCB00_7106) : nil
+                            ) : nil,
                         error: failure()
                     )
                 )
