@@ -71,6 +71,24 @@ package struct DatagramPath: Sendable {
         }
     }
 
+    /// The same way back to another port of the peer, or from another address of this machine where that is not nil.
+    package func moved(toPort port: UInt16, local: IPAddress?) -> DatagramPath {
+        var raw = raw
+        raw.port = port
+        switch local?.unmapped {
+        case .v4(let number)?:
+            raw.local_family = 4
+            raw.local_high = 0
+            raw.local_low = UInt64(number)
+        case .v6(let high, let low)?:
+            raw.local_family = 6
+            raw.local_high = high
+            raw.local_low = low
+        case nil: break
+        }
+        return DatagramPath(raw)
+    }
+
     func isSame(as other: DatagramPath) -> Bool {
         raw.low == other.raw.low && raw.port == other.raw.port && raw.high == other.raw.high
             && raw.local_low == other.raw.local_low && raw.local_high == other.raw.local_high
