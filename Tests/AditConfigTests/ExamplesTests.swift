@@ -114,6 +114,8 @@ enum Example {
         ).configuration
         let pair = ServerConfiguration.Certificate(certificate: "/etc/adit/fullchain.pem", key: "/etc/adit/key.pem")
         #expect(json.certificates == [pair])
+        #expect(json.stun.addresses.map(\.own.description) == ["203.0.113.5", "203.0.113.6"])
+        #expect(server.stun.isOn && server.stun.port == 3478 && server.stun.rate == 100)
     }
 
     /// Section 5.3 of the article that Adit began with.

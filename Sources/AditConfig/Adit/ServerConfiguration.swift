@@ -32,6 +32,8 @@ package struct ServerConfiguration: Sendable, Equatable {
     /// The TCP port of names with TLS, which may be one of the other two; 0 lets the system choose, nil for the default
     /// one, without which the server runs as well.
     package var httpsPort: UInt16?
+    /// What is said about STUN.
+    package var stun = STUNConfiguration()
     /// The certificates with which the server ends visitors' TLS connections.
     package var certificates: [Certificate] = []
     /// Whether visitors without TLS are sent to it, for names that a certificate covers.

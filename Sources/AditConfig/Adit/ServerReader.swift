@@ -36,6 +36,7 @@ enum ServerReader {
         server.sessionPort = top.port("sessionPort") ?? server.sessionPort
         server.httpPort = top.port("httpPort") ?? server.httpPort
         server.httpsPort = top.port("httpsPort")
+        server.stun = stun(top)
         server.certificates = top.tables("certificates").compactMap(certificate)
         server.redirectToHTTPS = top.boolean("redirectToHTTPS") ?? server.redirectToHTTPS
         if let entry = top.entry("publicPorts"), let text = ports(entry) ?? top.string("publicPorts") {
@@ -83,6 +84,40 @@ enum ServerReader {
             let key = AditSharedReader.path(scope, "key")
         else { return nil }
         return ServerConfiguration.Certificate(certificate: certificate, key: key)
+    }
+
+    private static func stun(_ top: ScopeReader) -> STUNConfiguration {
+        var stun = STUNConfiguration()
+        stun.isOn = top.boolean("stun") ?? stun.isOn
+        stun.port = top.port("stunPort")
+        stun.tlsPort = top.port("stunTLSPort")
+        stun.alternatePort = top.port("stunAlternatePort")
+        for (text, position) in top.items("stunAddresses") ?? [] {
+            if let address = STUNConfiguration.Address(text) {
+                stun.addresses.append(address)
+            } else {
+                let shown = SourceText.printable(text)
+                top.context.add(
+                    Text("\"\(shown)\" is not an IP address", zh: "\"\(shown)\" 不是 IP 地址"),
+                    at: position,
+                    key: "stunAddresses",
+                    hint: Text("ADDRESS, or PUBLIC/OWN behind a one-to-one NAT", zh: "写地址;在一对一 NAT 之后写 公网地址/本机地址")
+                )
+            }
+        }
+        if let fault = STUNConfiguration.fault(of: stun.addresses), let entry = top.entry("stunAddresses") {
+            top.wrong(entry, fault)
+        }
+        stun.rate = top.integer("stunRate", in: STUNConfiguration.rates) ?? stun.rate
+        if let port = stun.alternatePort, port != 0, port == stun.port ?? 3478,
+            let entry = top.entry("stunAlternatePort")
+        {
+            top.wrong(
+                entry,
+                Text("stunPort and stunAlternatePort are both \(port)", zh: "stunPort 与 stunAlternatePort 都是 \(port)")
+            )
+        }
+        return stun
     }
 
     /// One port may stand there as a number.
