@@ -48,6 +48,7 @@ extension AditServer {
         leave("sessionPort", \.sessionPort)
         leave("httpPort", \.httpPort)
         leave("httpsPort", \.httpsPort)
+        leave("stun", \.stun)
         leave("domain", \.domain)
         if current.domain == wanted.domain { leave("publicHost", \.publicHost) }
         leave("maxTunnelsPerDevice", \.maximumTunnels)

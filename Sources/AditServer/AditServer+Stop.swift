@@ -43,6 +43,7 @@ extension AditServer {
         state.maintenance?.cancel()
         state.certificates?.cancel()
         for listener in state.listeners { listener.close(promise: nil) }
+        state.stun?.stop()
         let tunnels = table.tunnels
         for session in table.sessions {
             session.send(.draining(AditDraining(reconnectAfterMs: Self.reconnectDelay)))

@@ -49,6 +49,7 @@ package final class AditServer: Sendable {
         var sessionPort: UInt16 = 0
         var listeners: [any Channel] = []
         var control: (any Channel)?
+        var stun: STUNService?
         var maintenance: RepeatedTask?
         var certificates: RepeatedTask?
         var isStopping = false
@@ -94,6 +95,7 @@ package final class AditServer: Sendable {
             .flatMap { server.listenForSessions(setup) }
             .flatMap { server.listenForNames(setup) }
             .flatMap { server.listenForSecureNames(setup) }
+            .flatMap { server.listenForSTUN(setup, group) }
             .map {
                 server.beginMaintenance()
                 return server

@@ -29,6 +29,8 @@ package struct ServerSetup: Sendable, Equatable {
     package var httpsPort: UInt16?
     /// Whether the server starts without names with TLS when `httpsPort` is not to be had.
     package var isHTTPSOptional = false
+    /// How STUN is answered; nil when it is not.
+    package var stun: STUNSetup?
     /// The certificates with which visitors' TLS is ended here.
     package var certificates: [TLSCertificateFiles] = []
     /// Whether visitors without TLS are sent to it, for names that a certificate covers.
@@ -106,6 +108,7 @@ package struct ServerSetup: Sendable, Equatable {
         certificates = file.certificates.map { TLSCertificateFiles(certificate: $0.certificate, key: $0.key) }
         // Nobody asked for this port: a server that ran well without it goes on.
         isHTTPSOptional = file.httpsPort == nil && certificates.isEmpty
+        stun = STUNSetup(file.stun)
         redirectsToTLS = file.redirectToHTTPS
         publicPorts = file.publicPorts
         allowedPorts = file.publicPorts

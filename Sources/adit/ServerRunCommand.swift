@@ -18,6 +18,7 @@ struct ServerRunCommand: AsyncParsableCommand {
 
     @OptionGroup var place: ServerPlace
     @OptionGroup var flags: ServerFlags
+    @OptionGroup(title: "STUN") var stun: STUNFlags
 
     func run() async throws {
         let style = ProcessFacts.style()
@@ -25,13 +26,14 @@ struct ServerRunCommand: AsyncParsableCommand {
         let state = place.folder(file)
         try state.prepare()
         let outward = await MachineAddress.outward()
-        let setup = try flags.setup(file, state, outward)
+        let setup = try flags.setup(stun.apply(to: file), state, outward)
         let output = LogOutput.standardOutput()
         output.level = Logger.Level(setup.logLevel)
         let log = Logger(label: "server") { LineLogHandler(label: $0, style: .adit, output: output) }
         for warning in warnings { log.warning("\(warning)") }
         let place = self.place
         let flags = self.flags
+        let stun = self.stun
         let process = ServerProcess(
             setup: setup,
             state: state,
@@ -39,7 +41,7 @@ struct ServerRunCommand: AsyncParsableCommand {
             output: output,
             version: VersionCommand.version
         ) {
-            try flags.setup(place.file().configuration, state, outward)
+            try flags.setup(stun.apply(to: place.file().configuration), state, outward)
         }
         defer { output.flush() }
         try await process.run(signals: ProcessSignal.watch()) { server in

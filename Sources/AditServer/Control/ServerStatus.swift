@@ -57,6 +57,34 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var tunnels: [Tunnel]
     }
 
+    /// STUN: where it is answered, and what was done since the start.
+    package struct STUN: Codable, Sendable, Equatable {
+        /// The port of UDP and TCP.
+        package var port: UInt16
+        /// The second one; absent when there is none.
+        package var alternatePort: UInt16?
+        /// The port of TLS; absent when there is none.
+        package var tlsPort: UInt16?
+        /// The second addresses of RFC 5780.
+        package var alternateAddresses: [String]
+        /// Messages that came.
+        package var requests: Int
+        /// Requests answered with success.
+        package var answered: Int
+        /// Requests answered with an error.
+        package var refused: Int
+        /// Requests that were not answered because their source sent too many.
+        package var limited: Int
+        /// What was no request, or no STUN at all.
+        package var ignored: Int
+        /// Answers that the system did not take.
+        package var lost: Int
+        /// Connections that are open now.
+        package var connections: Int
+        /// Connections turned away because there were too many.
+        package var refusedConnections: Int
+    }
+
     /// One certificate with which the server ends visitors' TLS connections.
     package struct Certificate: Codable, Sendable, Equatable {
         /// What the owner should know, in both languages.
@@ -95,6 +123,8 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     package var httpsPort: UInt16?
     /// The certificates; absent when there are none.
     package var certificates: [Certificate]?
+    /// STUN; absent when it is not answered.
+    package var stun: STUN?
     /// The ports given out, such as `20000-20999`.
     package var publicPorts: String
     /// The fingerprint of the server's key.

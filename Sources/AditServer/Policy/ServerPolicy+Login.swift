@@ -68,7 +68,8 @@ extension ServerPolicy {
                         deviceName: name,
                         serverName: setup.publicHost,
                         domain: setup.domain ?? "",
-                        httpPort: self.httpPort
+                        httpPort: self.httpPort,
+                        stun: self.stunOffer(to: request.remoteAddress?.address)
                     )
                 )
                 return loop.makeSucceededFuture(.accept(acceptance))

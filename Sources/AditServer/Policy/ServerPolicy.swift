@@ -17,6 +17,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         var isStopping = false
         var httpPort: UInt16 = 0
         var httpsPort: UInt16 = 0
+        var stun: STUNService?
     }
 
     let store: Store

@@ -37,6 +37,22 @@ package enum MachineAddress {
         return Set(devices.compactMap { $0.address.flatMap(IPEndpoint.init)?.address })
     }
 
+    /// The addresses of this machine's interfaces without those of IPv6 that go away by themselves.
+    static func lasting() -> Set<IPAddress> {
+        let own = own()
+        // Each line: address, index, prefix length, scope, flags, name (proc_net(5)); IFA_F_PERMANENT is 0x80.
+        guard let text = try? PrivateFile.read("/proc/net/if_inet6") else { return own }
+        var lasting: Set<IPAddress> = []
+        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count >= 5, fields[0].utf8.count == 32, let flags = UInt8(fields[4], radix: 16),
+                let high = UInt64(fields[0].prefix(16), radix: 16), let low = UInt64(fields[0].suffix(16), radix: 16)
+            else { continue }
+            if flags & 0x80 != 0 { lasting.insert(.v6(high: high, low: low)) }
+        }
+        return own.filter { $0.isIPv4 || lasting.contains($0) }
+    }
+
     /// Whether a TCP port can be opened now; the reason when it cannot.
     package static func portFault(_ port: UInt16, on address: IPAddress) async -> String? {
         let loop = MultiThreadedEventLoopGroup.singleton.next()

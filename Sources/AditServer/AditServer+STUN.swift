@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+package import AditWire
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+
+extension AditServer {
+    /// The ports of STUN; nil when it is not answered.
+    package var stunOffer: STUNOffer? { policy.stunOffer(to: nil) }
+
+    /// Opens the ports of STUN, without those that nobody asked for and that are not to be had.
+    func listenForSTUN(_ setup: ServerSetup, _ group: any EventLoopGroup) -> EventLoopFuture<Void> {
+        guard let stun = setup.stun else { return loop.makeSucceededVoidFuture() }
+        let found =
+            stun.addresses.isEmpty && setup.listen.isUnspecified
+            ? STUNAddresses(foundAmong: MachineAddress.lasting()) : STUNAddresses(stun.addresses)
+        let log = parts.log
+        let opening = STUNOpening(
+            setup: stun,
+            listen: setup.listen,
+            addresses: found,
+            parts: parts,
+            certificates: certificates,
+            group: group
+        ) { fault in
+            let words = fault.purpose == .tls ? "STUN over TLS" : "a second port of STUN"
+            log.warning("\(fault.line); the server runs without \(words)")
+        }
+        return loop.makeFutureWithTask {
+            do {
+                let service = try await opening.open()
+                let isLate = self.running.withLockedValue { running in
+                    running.stun = running.isStopping ? nil : service
+                    return running.isStopping
+                }
+                if isLate { return service.stop() }
+                self.policy.changeable.withLockedValue { $0.stun = service }
+            } catch let fault as STUNOpening.Fault {
+                guard fault.purpose == .first, stun.isPortOptional else { throw fault.error }
+                log.warning("\(fault.line); the server runs without STUN")
+            }
+        }
+    }
+}
+
+extension STUNOpening.Fault {
+    /// What is wrong, in one line for the log.
+    fileprivate var line: String {
+        let error = error
+        return "\(error.what.english): \(error.why.first?.english ?? "")"
+    }
+}
+
+extension ServerPolicy {
+    /// What a device that came from there is told about STUN; nil when it is not answered.
+    func stunOffer(to device: IPAddress?) -> STUNOffer? {
+        changeable.withLockedValue { $0.stun }?.offer(to: device)
+    }
+}
