@@ -25,6 +25,8 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     private var exchanges: [SocketID: HTTPExchange] = [:]
     private var nextAccepted = SocketID.acceptedStart
     private var inputs: [SocketInput] = []
+    /// How many of the inputs have been handed in.
+    private var inputsDone = 0
     private var isBusy = false
 
     init(_ machine: Machine, on host: LabHost, onEvent: @escaping (Machine.Event) -> Void) {
@@ -79,13 +81,14 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
         guard !isBusy, isRunning else { return }
         isBusy = true
         perform()
-        var next = 0
-        while next < inputs.count, isRunning {
-            machine.handle(inputs[next], at: host.lab.now)
-            next += 1
+        while inputsDone < inputs.count, isRunning {
+            let input = inputs[inputsDone]
+            inputsDone += 1
+            machine.handle(input, at: host.lab.now)
             perform()
         }
         inputs.removeAll(keepingCapacity: true)
+        inputsDone = 0
         isBusy = false
         if isRunning { host.lab.arm(self, at: machine.nextDeadline.map { max($0, host.lab.now) }) }
     }
@@ -158,6 +161,9 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     }
 
     private func close(_ id: SocketID, isAbrupt: Bool) {
+        // Those that were handed in keep their places, by which the next one is found.
+        inputs.removeSubrange(..<inputsDone)
+        inputsDone = 0
         inputs.removeAll { $0.isAbout(id) }
         if let socket = datagramSockets.removeValue(forKey: id) { return socket.close() }
         if let listener = listeners.removeValue(forKey: id) { return listener.close() }
