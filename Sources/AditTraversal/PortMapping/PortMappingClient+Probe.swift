@@ -7,7 +7,7 @@ import AditWire
 /// Trying a mapping from outside before it is told.
 extension PortMappingClient {
     mutating func stepProbe(_ now: Instant) {
-        if probe == nil { beginProbe(now) }
+        if probe == nil, now >= probeAt { beginProbe(now) }
         guard let due = probe?.nextAt, now >= due else { return }
         if probe?.step == .opening || probe?.step == .openingMapped {
             // A driver answers at once; this one does not.
@@ -21,12 +21,13 @@ extension PortMappingClient {
         sendProbe(now)
     }
 
+    /// The first port that is to be tried.
+    var untried: Int? {
+        leases.firstIndex { $0.state == .held && ($0.verification == nil || $0.verifiedAt == nil) }
+    }
+
     private mutating func beginProbe(_ now: Instant) {
-        guard
-            let index = leases.firstIndex(where: {
-                $0.state == .held && ($0.verification == nil || $0.verifiedAt == nil)
-            }), let grant = leases[index].grant
-        else { return }
+        guard let index = untried, let grant = leases[index].grant else { return }
         let isIPv6 = leases[index].isIPv6
         let server = configuration.stunServers.first { if case .v6 = $0.address.unmapped { isIPv6 } else { !isIPv6 } }
         guard let server else { return settle(index, .notChecked(.noServer), nil, now) }
@@ -125,6 +126,8 @@ extension PortMappingClient {
     private mutating func finishProbe(_ verification: PortMappingVerification, _ now: Instant) {
         guard let probe else { return }
         endProbe()
+        // One after the other, and not as fast as the server answers: it counts what each source asks.
+        probeAt = now + .milliseconds(50)
         settle(probe.lease, verification, probe.seen?.address, now)
     }
 
@@ -148,6 +151,10 @@ extension PortMappingClient {
             // The router says that it keeps the port, and does not: made again instead of renewed.
             if let grant = leases[index].grant { remove(index, grant.protocol, port: grant.external.port, now) }
             return lose(index, .unreachable)
+        }
+        if case .notChecked = verification, wasVerified, leases[index].verification != nil {
+            // What was seen to work still counts when it cannot be looked at now.
+            return
         }
         leases[index].verification = verification
         leases[index].seen = seen

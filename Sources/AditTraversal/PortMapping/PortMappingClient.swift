@@ -61,6 +61,7 @@ package struct PortMappingClient: SocketMachine {
     var controls: [PortControl] = []
     var upnp = UPnPDoor()
     var probe: PortMappingProbe?
+    var probeAt = Instant.zero
     var clock = Instant.zero
     var begunAt: Instant?
     var retryAt: Instant?
@@ -117,6 +118,7 @@ package struct PortMappingClient: SocketMachine {
         deadlines += [upnpDeadline, withdrawUntil].compactMap { $0 }
         if withdrawUntil == nil {
             deadlines += [retryAt, checkAt, probe?.nextAt].compactMap { $0 }
+            if probe == nil, untried != nil { deadlines.append(probeAt) }
             deadlines += leases.flatMap { [$0.renewAt, $0.grant?.expiresAt].compactMap { $0 } }
             // What is past was looked at when it came.
             if begunAt + Self.preference > clock, leases.contains(where: { $0.state == .waiting }) {
