@@ -10,6 +10,12 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case serverUnreachable = 101
     /// The server's name does not resolve.
     case nameDoesNotResolve = 102
+    /// Something on the way answers in place of the server: a portal that wants a sign-in, or a proxy.
+    case captivePortal = 103
+    /// UDP does not reach the server; TCP is used.
+    case udpBlocked = 104
+    /// No STUN server answers, so that nothing can be said about the network.
+    case stunSilent = 106
     /// The invite was already used.
     case inviteUsed = 110
     /// The invite's time is over.

@@ -49,6 +49,9 @@ extension ErrorCode {
         switch self {
         case .serverUnreachable: .serverUnreachable
         case .nameDoesNotResolve: .nameDoesNotResolve
+        case .captivePortal: .captivePortal
+        case .udpBlocked: .udpBlocked
+        case .stunSilent: .stunSilent
         case .inviteUsed: .inviteUsed
         case .inviteExpired: .inviteExpired
         case .inviteWrong: .inviteWrong
