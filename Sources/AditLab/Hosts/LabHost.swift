@@ -29,6 +29,8 @@ package class LabHost {
 
     unowned let lab: Lab
     var routes = RouteTable()
+    /// The addresses of all interfaces, which every packet is compared with.
+    private(set) var ownAddresses: [AddressKey] = []
     var random: SeededGenerator
     var datagramSockets: [UInt16: [LabUDPSocket]] = [:]
     var datagramSocketCount = 0
@@ -121,8 +123,9 @@ package class LabHost {
     }
 
     /// Whether one of its interfaces has the address.
-    func owns(_ address: IPAddress) -> Bool {
-        for interface in interfaces where interface.has(address) { return true }
+    final func owns(_ address: IPAddress) -> Bool {
+        let key = AddressKey(address)
+        for own in ownAddresses where own == key { return true }
         return false
     }
 
@@ -226,9 +229,13 @@ package class LabHost {
         interfaces.removeAll()
     }
 
-    private func addressesChanged(_ number: Int) {
-        for own in interfaces[number].addresses {
+    /// An interface has other addresses than before.
+    func addressesChanged(_ number: Int) {
+        let interface = interfaces[number]
+        for own in interface.addresses {
             routes.add(own.address, prefixLength: own.prefixLength, interface: number, gateway: nil)
         }
+        ownAddresses = interfaces.flatMap { $0.addresses.map { AddressKey($0.address) } }
+        interface.link.setAddresses(interface.addresses.map { AddressKey($0.address) }, of: interface.attachment)
     }
 }

@@ -28,9 +28,10 @@ package final class LabNAT: LabRouter {
     }
 
     /// Its IPv4 addresses on the outside.
-    package var externalAddresses: [IPAddress] {
-        interfaces.filter { $0.side == .outside }.flatMap(\.addresses).map(\.address).filter { !$0.isIPv6 }
-    }
+    package private(set) var externalAddresses: [IPAddress] = []
+    /// All of its addresses on the outside.
+    private var outsideAddresses: [AddressKey] = []
+    private var outsideInterface = 0
 
     // MARK: Packets
 
@@ -253,8 +254,17 @@ package final class LabNAT: LabRouter {
         }
     }
 
+    override func addressesChanged(_ number: Int) {
+        super.addressesChanged(number)
+        let outside = interfaces.filter { $0.side == .outside }.flatMap(\.addresses).map(\.address)
+        externalAddresses = outside.filter { !$0.isIPv6 }
+        outsideAddresses = outside.map { AddressKey($0) }
+        outsideInterface = interfaces.firstIndex { $0.side == .outside } ?? 0
+    }
+
     private func isExternal(_ address: IPAddress) -> Bool {
-        for interface in interfaces where interface.side == .outside && interface.has(address) { return true }
+        let key = AddressKey(address)
+        for own in outsideAddresses where own == key { return true }
         return false
     }
 
@@ -263,8 +273,6 @@ package final class LabNAT: LabRouter {
         let key = NATTable.OutKey(internal: EndpointKey(packet.destination), remote: EndpointKey(packet.source))
         return (ownFlows[key] ?? 0) > lab.now.nanoseconds
     }
-
-    private var outsideInterface: Int { interfaces.firstIndex { $0.side == .outside } ?? 0 }
 
     /// Calls `body` with the table of a protocol and family.
     func withTable<Result>(_ protocol: LabProtocol, isIPv6: Bool, _ body: (inout NATTable) -> Result) -> Result {

@@ -9,6 +9,8 @@ package final class LabLink {
     struct Attachment {
         unowned let node: LabHost
         let interface: Int
+        /// The addresses of that interface.
+        var addresses: [AddressKey] = []
         /// Until when what it sent before occupies a link with a rate.
         var busyUntil: Int64 = 0
         /// When the last packet of those that keep their order arrives.
@@ -47,6 +49,10 @@ package final class LabLink {
         return attachments.count - 1
     }
 
+    func setAddresses(_ addresses: [AddressKey], of attachment: Int) {
+        attachments[attachment].addresses = addresses
+    }
+
     /// Carries a packet to the node that has the address `next`, or to every other one when it is a multicast group.
     func transmit(_ packet: LabPacket, from sender: Int, next: IPAddress) {
         offeredCount += 1
@@ -56,9 +62,11 @@ package final class LabLink {
             for receiver in attachments.indices where receiver != sender { carry(packet, from: sender, to: receiver) }
             return
         }
-        for receiver in attachments.indices
-        where receiver != sender && attachments[receiver].node.interfaces[attachments[receiver].interface].has(next) {
-            return carry(packet, from: sender, to: receiver)
+        let key = AddressKey(next)
+        for receiver in attachments.indices where receiver != sender {
+            for address in attachments[receiver].addresses where address == key {
+                return carry(packet, from: sender, to: receiver)
+            }
         }
         lab.drop(packet, at: node, .noHost)
     }
