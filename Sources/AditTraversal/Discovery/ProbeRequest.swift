@@ -46,8 +46,8 @@ enum ProbePurpose: Sendable, Hashable {
     case hairpin(Int)
     /// Whether a server answers through a further interface.
     case interface(Int)
-    /// Whether the external endpoint is still the same at the end.
-    case recheck
+    /// Whether a server still sees the same external endpoint at the end.
+    case recheck(Int)
     /// Opens a mapping whose life is measured.
     case lifetime(Int)
     /// Makes the server write to a mapping that has been silent.

@@ -54,8 +54,10 @@ struct UDPDiscovery: Sendable {
     private var filters: [Filter] = []
     private var hairpin: HairpinTest?
     private var timers = TimerTable<Timer>()
-    /// Whether the first socket was seen as something else in the end.
-    private(set) var hasChanged = false
+    /// By server, whether it saw the first socket as something else in the end.
+    private var rechecks: [Int: Bool] = [:]
+    /// Whether the first socket was seen as something else in the end, by most servers that were asked.
+    var hasChanged: Bool { rechecks.values.count { $0 } * 2 > rechecks.count }
 
     init(_ family: AddressFamily, address: IPAddress, extent: NATDiscovery.Configuration.Extent) {
         self.family = family
@@ -63,7 +65,9 @@ struct UDPDiscovery: Sendable {
         self.extent = extent
     }
 
-    var nextDeadline: Instant? { timers.nextDeadline }
+    var nextDeadline: Instant? {
+        [timers.nextDeadline, stage == .measuring ? hairpin?.nextDeadline : nil].compactMap { $0 }.min()
+    }
 
     // MARK: Searching
 
@@ -128,13 +132,7 @@ struct UDPDiscovery: Sendable {
         case .hairpin:
             guard answer.isFromSource, let external = believed(answer, &servers) else { return }
             hairpin?.learned(answer, external, &sockets, at: now)
-        case .recheck:
-            guard answer.isFromSource, let external = believed(answer, &servers) else { return }
-            let first = observations.samples.first {
-                $0.socket == answer.request.socket.number
-                    && $0.target.endpoint == answer.request.destination
-            }
-            if let first, first.external != external { hasChanged = true }
+        case .recheck(let index): rechecked(answer, index, &servers)
         case .interface, .lifetime, .revival, .aging: break
         }
         advance(&servers, &sockets, at: now)
@@ -419,18 +417,25 @@ struct UDPDiscovery: Sendable {
         observations.filtering = filters.map(\.sample)
         if let hairpin { observations.hairpin = hairpin.finding }
         stage = .rechecking
-        guard let base, let primary, sockets.isUDP(base) else {
+        guard let base, sockets.isUDP(base) else {
             stage = .done
             return
         }
-        sockets.ask(
-            .recheck,
-            family,
-            on: base,
-            to: servers[primary].endpoint,
-            plan: .answered,
-            now: now
-        )
+        // Every server, because one that makes addresses up would look like a change.
+        for sample in observations.samples where sample.socket == base.number {
+            let index = sample.target.server
+            guard servers[index].endpoint == sample.target.endpoint else { continue }
+            sockets.ask(.recheck(index), family, on: base, to: sample.target.endpoint, plan: .answered, now: now)
+        }
+    }
+
+    private mutating func rechecked(_ answer: ProbeAnswer, _ index: Int, _ servers: inout [ProbeServer]) {
+        let first = observations.samples.first {
+            $0.socket == answer.request.socket.number && $0.target.endpoint == answer.request.destination
+        }
+        guard answer.isFromSource, let first, let external = servers[index].note(answer.message, to: answer.local)
+        else { return }
+        rechecks[index] = first.external != external
     }
 
     /// Takes what there is when the time is up.

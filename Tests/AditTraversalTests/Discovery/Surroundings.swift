@@ -79,7 +79,7 @@ struct Surroundings {
         for (number, configuration) in boxes.enumerated().reversed() {
             let box = lab.nat(names[number], configuration)
             let link = isInternet ? lab.link(line, name: "line") : lab.link(latency: .microseconds(300))
-            let net = isInternet ? "198.51.100" : "100.\(63 + number).0"
+            let net = isInternet ? "198.51.100" : "100.\(64 + number).0"
             above.attach(to: link, [at("\(net).1/24"), at("2001:db8:51:\(number)::1/64")])
             let pool = isInternet ? max(1, weather.poolSize) : 1
             let own = (0..<pool).map { at("\(net).\(2 + $0)/24") } + [at("2001:db8:51:\(number)::2/64")]
