@@ -36,6 +36,7 @@ is_there() {
     nftables) command -v nft >/dev/null || [ -x /usr/sbin/nft ] ;;
     conntrack) command -v conntrack >/dev/null || [ -x /usr/sbin/conntrack ] ;;
     coturn) command -v turnserver >/dev/null ;;
+    miniupnpd) command -v miniupnpd >/dev/null || [ -x /usr/sbin/miniupnpd ] ;;
     stun-client) command -v stun >/dev/null ;;
     haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" >/dev/null ;;

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from . import state as states
@@ -218,7 +219,8 @@ class Lab:
         """miniupnpd on a home router, for `with`; it answers when this returns."""
         words = upnp.arguments(self, site, extra)
         inside = [system.tool("ip"), "netns", "exec", self.name(f"n{site}"), *words]
-        return self.service(inside, "listening on", stderr=subprocess.STDOUT)
+        sign = "listening on" if "enable_natpmp=no" in extra else "NAT-PMP/PCP traffic"
+        return self.service(inside, sign, stderr=subprocess.STDOUT)
 
     @contextlib.contextmanager
     def service(self, words, sign, **options):
@@ -226,16 +228,22 @@ class Lab:
         process = subprocess.Popen(
             words, stdout=subprocess.PIPE, preexec_fn=system.die_with_parent(), text=True, **options
         )
+        reader = threading.Thread(target=process.stdout.read, daemon=True)
         try:
             lines = []
             while not lines or sign not in lines[-1]:
                 lines.append(process.stdout.readline())
                 if not lines[-1]:
                     raise LabError(f"{words[0]} ended with status {process.wait()}: {''.join(lines).strip()}")
+            # A full pipe would stop it.
+            reader.start()
             yield process
         finally:
             process.terminate()
-            process.communicate()
+            process.wait()
+            if reader.ident:
+                reader.join()
+            process.stdout.close()
 
     def inside(self, short):
         return system.Inside(self.name(short))

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from . import language, system, upnp
 from . import state as states
@@ -154,12 +155,16 @@ def guard(options):
     """Waits until the owner of the lab is gone, and takes the lab down if it is still there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    try:
-        state = states.State(options.prefix).load()
-    except LabError:
-        return
-    if state.is_abandoned:
-        remove(options.prefix)
+    # A process closes its files a moment before it is gone.
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = states.State(options.prefix).load()
+        except LabError:
+            return
+        if state.is_abandoned:
+            return remove(options.prefix)
+        time.sleep(0.02)
 
 
 COMMANDS = {

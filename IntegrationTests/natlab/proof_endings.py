@@ -47,7 +47,7 @@ def owner(prefix):
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     line = process.stdout.readline()
     if not line:
-        process.wait()
+        process.wait(30)
         raise LabError("the lab of another process does not come up")
     return process, [int(each) for each in line.split()]
 
@@ -59,7 +59,7 @@ def killed(prefix):
         with process.stdout:
             demand(states.namespaces(prefix) and all(map(states.start_time, children)), "nothing is up")
             process.send_signal(number)
-            process.wait()
+            process.wait(30)
         vanish(prefix, children)
     return "SIGKILL, SIGTERM, SIGINT: namespaces, TUN, processes and files are gone"
 
@@ -70,7 +70,7 @@ def leftovers(prefix):
     with process.stdout:
         os.kill(children[0], signal.SIGKILL)
         process.kill()
-        process.wait()
+        process.wait(30)
     demand(states.namespaces(prefix), "there is nothing to find")
     with Lab.up(prefix + "x", owned=True):
         vanish(prefix, children)

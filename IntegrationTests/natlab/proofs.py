@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proofs beside those of the types, by name."""
 
-from . import proof_endings, proof_options, proof_places
+from . import proof_endings, proof_options, proof_places, proof_upnp
 
 PROOFS = {
     "independence": proof_options.independence,
@@ -20,6 +20,7 @@ PROOFS = {
     "hops": proof_places.hops,
     "ipv6": proof_places.ipv6,
     "wire": proof_places.wire,
+    "upnp": proof_upnp.mapped,
     "killed": proof_endings.killed,
     "leftovers": proof_endings.leftovers,
     "mistakes": proof_endings.mistakes,

@@ -15,6 +15,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
 # The Debian package of each program the lab calls.
 TOOLS = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack"}
+PACKAGES = {**TOOLS, "turnserver": "coturn", "turnutils_natdiscovery": "coturn", "stun": "stun-client"}
 
 
 class LabError(Exception):
@@ -25,7 +26,7 @@ def tool(name):
     """The path of a program; the folders of administrators are searched too."""
     path = shutil.which(name, path=PATH)
     if path is None:
-        raise LabError(f"{name} is not installed: apt-get install {TOOLS.get(name, name)}")
+        raise LabError(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
     return path
 
 
