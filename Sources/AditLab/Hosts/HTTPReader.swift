@@ -30,6 +30,9 @@ struct HTTPReader {
     private let limit: Int
     private static let malformed = Outcome.failure(LabSocketFailure(end: .malformed))
 
+    /// Whether nothing has come yet.
+    var isEmpty: Bool { bytes.isEmpty }
+
     init(limit: Int) {
         self.limit = limit
     }

@@ -116,7 +116,8 @@ final class HTTPExchange {
         switch event {
         case .connected: break
         case .bytes(let bytes): if let message = reader.take(bytes) { finish(message) }
-        case .ended(.finished): finish(reader.finish())
+        case .ended(.finished):
+            finish(reader.isEmpty ? .failure(LabSocketFailure(end: .finished)) : reader.finish())
         case .ended(let end): finish(.failure(LabSocketFailure(end: end)))
         }
     }

@@ -28,6 +28,8 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     /// How many of the inputs have been handed in.
     private var inputsDone = 0
     private var isBusy = false
+    /// Whether it has wanted a socket or a request.
+    private var hasBegun = false
 
     init(_ machine: Machine, on host: LabHost, onEvent: @escaping (Machine.Event) -> Void) {
         self.machine = machine
@@ -53,6 +55,12 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
         host.lab.timers.forget(self)
         host.machines.removeAll { $0 === self }
         dismantle()
+    }
+
+    /// A machine that wants nothing at first is told that its time has come, as the driver of real sockets does.
+    func start() {
+        work()
+        if isRunning, !hasBegun, machine.nextDeadline == nil { accept(.timer) }
     }
 
     override func fire() {
@@ -108,6 +116,7 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     }
 
     private func open(_ id: SocketID, _ kind: SocketKind) {
+        hasBegun = true
         switch kind {
         case .udp(let local):
             guard let socket = host.openUDP(local) else { return inputs.append(.closed(id, .addressUnavailable)) }
@@ -142,15 +151,17 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
             case .connected:
                 accept(.connected(id, local: connection.local, remote: connection.remote))
             case .bytes(let bytes): accept(.bytes(id, bytes))
-            case .ended(.finished): accept(.closed(id, .finished))
             case .ended(let end):
                 connections[id] = nil
+                // A machine has no half-closed connections.
+                if end == .finished { connection.close() }
                 accept(.closed(id, end))
             }
         }
     }
 
     private func start(_ id: SocketID, _ request: SocketRequest) {
+        hasBegun = true
         exchanges[id] = HTTPExchange(request, on: host) { [unowned self] result in
             exchanges[id] = nil
             switch result {
@@ -183,7 +194,7 @@ extension LabHost {
     ) -> LabMachine<Machine> {
         let runner = LabMachine(machine, on: self, onEvent: onEvent)
         machines.append(runner)
-        runner.work()
+        runner.start()
         return runner
     }
 }
