@@ -10,6 +10,8 @@ enum NameLookup {
     /// Why a name has no address, in the system's words.
     struct Failure: Error, CustomStringConvertible {
         let description: String
+        /// What getaddrinfo(3) returned.
+        var code: Int32 = 0
     }
 
     /// The addresses of a name in the order in which the system prefers them, at most 16.
@@ -24,7 +26,7 @@ enum NameLookup {
             hints.ai_flags = AI_ADDRCONFIG
             var list: UnsafeMutablePointer<addrinfo>?
             let code = getaddrinfo(host, String(port), &hints, &list)
-            guard code == 0 else { throw Failure(description: String(cString: gai_strerror(code))) }
+            guard code == 0 else { throw Failure(description: String(cString: gai_strerror(code)), code: code) }
             defer { freeaddrinfo(list) }
             var addresses: [SocketAddress] = []
             var entry = list
