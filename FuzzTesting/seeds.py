@@ -6,6 +6,7 @@
 import hashlib
 import json
 import pathlib
+import random
 import struct
 import sys
 import zlib
@@ -242,3 +243,4 @@ ANSWERS = [
 save("STUNMessage", *REQUESTS, *ANSWERS)
 save("STUNStream", b"".join(REQUESTS), b"".join(ANSWERS), REQUESTS[0] + b"\0", b"\x80")
 save("STUNResponder", *(bytes((first,)) + each for first in (0, 3, 4, 8, 24, 32, 64) for each in REQUESTS))
+save("NATDiscovery", *(bytes((number,)) + random.Random(number).randbytes(400) for number in (0, 1, 2, 4, 12, 16, 36, 64)))

@@ -24,6 +24,9 @@ struct LifetimeDiscovery: Sendable {
     }
 
     private static let ageInterval = Duration.seconds(4)
+    private static let longestWait = Duration.seconds(600)
+    /// What opening and reviving may take beyond the waits.
+    private static let patience = Duration.seconds(10)
     private static let plan = RetryPlan(
         tries: 7,
         interval: .milliseconds(200),
@@ -54,7 +57,7 @@ struct LifetimeDiscovery: Sendable {
         _ sockets: inout ProbeSockets,
         at now: Instant
     ) {
-        let waits = Set(waits.filter { $0 > .zero }.map { min($0, .seconds(3600)) }).sorted().prefix(16)
+        let waits = Set(waits.filter { $0 > .zero }.map { min($0, Self.longestWait) }).sorted().prefix(16)
         guard !waits.isEmpty else { return nil }
         self.address = address
         self.server = server
@@ -72,6 +75,7 @@ struct LifetimeDiscovery: Sendable {
         }
         sockets.ask(.aging, .v4, on: runner, to: server.endpoint, plan: .answered, now: now)
         timers.set(.age, at: now + Self.ageInterval)
+        timers.set(.end, at: now + (waits.last ?? .zero) + Self.patience)
     }
 
     var nextDeadline: Instant? { isDone ? nil : timers.nextDeadline }
@@ -126,7 +130,7 @@ struct LifetimeDiscovery: Sendable {
             case .age:
                 sockets.ask(.aging, .v4, on: runner, to: server.endpoint, plan: .answered, now: now)
                 timers.set(.age, at: now + Self.ageInterval)
-            case .end: break
+            case .end: return end()
             }
         }
         let isWaiting = sockets.isPending { request in
@@ -136,9 +140,13 @@ struct LifetimeDiscovery: Sendable {
             }
         }
         if !isWaiting, !sleepers.indices.contains(where: { timers[.revive($0)] != nil }) {
-            isDone = true
-            timers.cancelAll()
+            end()
         }
+    }
+
+    private mutating func end() {
+        isDone = true
+        timers.cancelAll()
     }
 
     private mutating func revive(_ number: Int, _ sockets: inout ProbeSockets, at now: Instant) {

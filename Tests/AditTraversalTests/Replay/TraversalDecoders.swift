@@ -8,8 +8,15 @@ import AditWire
 /// What the fuzzer and the replay of its corpus feed to the machines of this room.
 enum TraversalDecoders {
     static let all: [String: @Sendable ([UInt8]) -> Void] = [
-        "STUNResponder": stunResponder
+        "STUNResponder": stunResponder,
+        "NATDiscovery": natDiscovery,
     ]
+
+    /// The first byte chooses what is asked for, every further one what happens next.
+    static func natDiscovery(_ bytes: [UInt8]) {
+        var world = DiscoveryWorld(bytes)
+        world.play()
+    }
 
     /// The first byte chooses the socket, the transport, the family and whether there are limits.
     static func stunResponder(_ bytes: [UInt8]) {
