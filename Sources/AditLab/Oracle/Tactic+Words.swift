@@ -8,12 +8,12 @@ extension Tactic {
     package var words: Text {
         switch self {
         case .localNetwork: Text("addresses of the common network", zh: "使用共同网络内的地址")
-        case .plain: Text("plain punch: both send at the same time", zh: "普通打洞：双方同时发送")
+        case .plain: Text("plain punch, both send at the same time", zh: "普通打洞，双方同时发送")
         case .prediction(let window): Text("port prediction, \(window) ports in a row", zh: "端口预测，连续 \(window) 个端口")
         case .sequenceWindow(let sockets):
             Text("port prediction on both sides, \(sockets) sockets each", zh: "双方端口预测，各 \(sockets) 个套接字")
         case .birthday(let sockets, let probes):
-            Text("birthday: \(sockets) open ports, \(probes) tries", zh: "生日攻击：\(sockets) 个端口，\(probes) 次尝试")
+            Text("birthday with \(sockets) open ports and \(probes) tries", zh: "生日攻击，\(sockets) 个端口、\(probes) 次尝试")
         case .mutualBirthday(let sockets):
             Text("birthday in two small blocks, \(sockets) ports each", zh: "两个小端口块内的生日攻击，各 \(sockets) 个端口")
         case .sequenceAgainstRandom(let sockets):

@@ -21,12 +21,16 @@ package struct PlayDrop: Sendable, Hashable {
     package var node: String
     /// Why.
     package var reason: LabDropReason
-    /// From where, as the box saw it.
+    /// The site whose box or host that is; nil for what both share.
+    package var site: SiteName?
+    /// From where, as the box saw it; the first one where they came from several ports.
     package var source: IPEndpoint
     /// To where, as the box saw it.
     package var destination: IPEndpoint
     /// How many.
     package var count: Int
+    /// From how many ports.
+    package var portCount = 1
 }
 
 /// How one side ended.

@@ -41,10 +41,30 @@ enum PlayWords {
 
     static func step(_ drop: PlayDrop) -> Text {
         let times = drop.count == 1 ? "" : " (\(drop.count)x)"
+        let ports =
+            drop.portCount == 1
+            ? Text("", zh: "") : Text(" and \(drop.portCount - 1) other ports", zh: " 等 \(drop.portCount) 个端口")
+        let node = node(drop.node)
         return Text(
-            "\(drop.node) drops \(drop.source) -> \(drop.destination)\(times): \(drop.reason.words.english)",
-            zh: "\(drop.node) 丢弃 \(drop.source) -> \(drop.destination)\(times)：\(drop.reason.words.chinese)"
+            "\(node.english) drops \(drop.source)\(ports.english) -> \(drop.destination)\(times):"
+                + " \(drop.reason.words.english)",
+            zh: "\(node.chinese)丢弃 \(drop.source)\(ports.chinese) -> \(drop.destination)\(times)："
+                + drop.reason.words.chinese
         )
+    }
+
+    /// What people call a node of the lab.
+    static func node(_ name: String) -> Text {
+        let words = name.split(separator: " ")
+        guard let last = words.last, words.count > 1, SiteName(rawValue: String(last)) != nil else {
+            switch name {
+            case "internet": return Text("the internet", zh: "互联网")
+            case "carrier NAT": return Text("the carrier's NAT", zh: "运营商 NAT ")
+            default: return Text("\(name)", zh: "\(name) ")
+            }
+        }
+        return words[0] == "carrier"
+            ? Text("\(last)'s carrier NAT", zh: "\(last) 的运营商 NAT ") : Text("\(last)'s router", zh: "\(last) 的路由器")
     }
 }
 
@@ -63,7 +83,11 @@ extension PlayOutcome {
         for site in SiteName.allCases {
             // What was meant for this site ended at its boxes; the most frequent says why.
             let seen = sides[site.other]?.targets.last
-            let incoming = telling.first { $0.reason != .portClosed && $0.destination == seen }
+            let peer = sides[site.other]?.seen?.address
+            let incoming = telling.first { drop in
+                guard drop.reason != .portClosed else { return false }
+                return drop.destination == seen || (drop.site == site && drop.source.address == peer)
+            }
             if let incoming { reasons.append(words(of: incoming, to: site)) }
         }
         return reasons
@@ -71,22 +95,32 @@ extension PlayOutcome {
 
     private func words(of drop: PlayDrop, to site: SiteName) -> Text {
         let name = site.rawValue
+        let node = PlayWords.node(drop.node)
         let own = (sides[site]?.targets ?? []).map(\.description).joined(separator: ", ")
         switch drop.reason {
+        case .filtered where sides[site]?.targets.contains(drop.source) == true:
+            let used = drops.first { $0.destination == drop.source && $0.source.address == drop.destination.address }
+            let port = used.map { ", \($0.source.port)" } ?? ""
+            return Text(
+                "\(node.english) does not let \(drop.source) in at \(drop.destination.port), the port of \(name)'s flow to the"
+                    + " server: what \(name) sends to \(site.other.rawValue) has another\(port)",
+                zh: "\(node.chinese)不放行 \(drop.source) 到端口 \(drop.destination.port)，那是 \(name) 到服务器的流所用端口："
+                    + "\(name) 发往 \(site.other.rawValue) 的包使用另一端口\(port)"
+            )
         case .filtered:
             return Text(
-                "\(drop.node) does not let \(drop.source) in at \(drop.destination.port): \(name) has sent only to \(own)",
-                zh: "\(drop.node) 不放行 \(drop.source) 到端口 \(drop.destination.port)：\(name) 只发送过 \(own)"
+                "\(node.english) does not let \(drop.source) in at \(drop.destination.port): \(name) has sent only to \(own)",
+                zh: "\(node.chinese)不放行 \(drop.source) 到端口 \(drop.destination.port)：\(name) 只发送过 \(own)"
             )
         case .noMapping:
             return Text(
-                "\(drop.node) has no mapping at \(drop.destination) for what comes from \(drop.source)",
-                zh: "\(drop.node) 在 \(drop.destination) 没有映射可供来自 \(drop.source) 的包使用"
+                "\(node.english) has no mapping at \(drop.destination) for what comes from \(drop.source)",
+                zh: "\(node.chinese)在 \(drop.destination) 没有映射可供来自 \(drop.source) 的包使用"
             )
         default:
             return Text(
-                "\(drop.node) drops \(drop.source) -> \(drop.destination): \(drop.reason.words.english)",
-                zh: "\(drop.node) 丢弃 \(drop.source) -> \(drop.destination)：\(drop.reason.words.chinese)"
+                "\(node.english) drops \(drop.source) -> \(drop.destination): \(drop.reason.words.english)",
+                zh: "\(node.chinese)丢弃 \(drop.source) -> \(drop.destination)：\(drop.reason.words.chinese)"
             )
         }
     }

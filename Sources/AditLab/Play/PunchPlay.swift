@@ -120,6 +120,7 @@ private final class PlayRecord {
     /// What was dropped of the packets between the two sites, the same packets counted together.
     func drops(in world: LabWorld) -> [PlayDrop] {
         var drops: [PlayDrop] = []
+        var sources: Set<IPEndpoint> = []
         let servers = [LabWorld.serverAddress, LabWorld.serverAlternateAddress]
         for drop in world.lab.drops {
             let packet = drop.packet
@@ -129,17 +130,20 @@ private final class PlayRecord {
             if toServer, drop.reason == .lost || drop.reason == .portClosed { continue }
             let name = world.lab.nodes[drop.node].name
             let same = drops.firstIndex {
-                $0.node == name && $0.reason == drop.reason && $0.source == packet.source
+                $0.node == name && $0.reason == drop.reason && $0.source.address == packet.source.address
                     && $0.destination == packet.destination
             }
             if let same {
                 drops[same].count += 1
+                if sources.insert(packet.source).inserted { drops[same].portCount += 1 }
             } else if drops.count < 64 {
+                sources.insert(packet.source)
                 drops.append(
                     PlayDrop(
                         at: drop.at - .zero,
                         node: name,
                         reason: drop.reason,
+                        site: world.site(of: drop.node),
                         source: packet.source,
                         destination: packet.destination,
                         count: 1

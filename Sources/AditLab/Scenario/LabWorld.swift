@@ -161,4 +161,12 @@ package struct LabWorld {
         }
         boxes[name] = [router] + (upstream.map { [$0.carrier] } ?? [])
     }
+
+    /// The site to which a node belongs alone; nil for what both sites share, and for the rest of the internet.
+    package func site(of node: Int) -> SiteName? {
+        let owners = SiteName.allCases.filter { name in
+            hosts[name]?.index == node || boxes[name]?.contains { $0.index == node } == true
+        }
+        return owners.count == 1 ? owners.first : nil
+    }
 }

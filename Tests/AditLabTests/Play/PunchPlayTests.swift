@@ -52,7 +52,7 @@ struct PunchPlayTests {
         #expect(!outcome.isConnected)
         let seen = try #require(outcome.sides[.a]?.seen)
         let reason = try #require(
-            outcome.reasons.first { $0.english.hasPrefix("router B does not let \(seen.address):") }
+            outcome.reasons.first { $0.english.hasPrefix("B's router does not let \(seen.address):") }
         )
         #expect(reason.english.hasSuffix("B has sent only to \(seen)"))
         #expect(reason.chinese != reason.english)
