@@ -36,6 +36,7 @@ extension DoctorSubject {
             trust: trust,
             isJoined: true,
             domain: server.domain,
+            httpPort: server.domain.isEmpty ? nil : server.httpPort,
             stun: server.stun
         )
         // The addresses that running tunnels were given tell on which ports names are shown.

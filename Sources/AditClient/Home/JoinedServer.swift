@@ -20,6 +20,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
     package var domain: String
     /// When this device joined, in seconds since 1970.
     package var joinedAt: Int64
+    /// The port on which the server shows names, as it said when this device joined; nil when it shows none.
+    package var httpPort: UInt16?
     /// Where the server answered STUN when this device was last connected; nil when it did not.
     package var stun: STUNOffer?
 
@@ -32,6 +34,7 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         serverName: String,
         domain: String,
         joinedAt: Int64,
+        httpPort: UInt16? = nil,
         stun: STUNOffer? = nil
     ) {
         self.host = host
@@ -41,6 +44,7 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         self.serverName = serverName
         self.domain = domain
         self.joinedAt = joinedAt
+        self.httpPort = httpPort
         self.stun = stun
     }
 

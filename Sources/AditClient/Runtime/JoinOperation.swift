@@ -77,6 +77,7 @@ package struct JoinOperation: Sendable {
                 serverName: connection.adit?.serverName ?? "",
                 domain: connection.adit?.domain ?? "",
                 joinedAt: WallClock.unixSeconds(),
+                httpPort: connection.adit.flatMap { $0.httpPort == 0 ? nil : $0.httpPort },
                 stun: connection.adit?.stun
             )
             try home.remember(joined)
