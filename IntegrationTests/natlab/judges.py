@@ -49,9 +49,10 @@ def natdiscovery_words(text):
 
 
 @contextlib.contextmanager
-def coturn(lab, *arguments):
-    """coturn on both addresses of the server: a STUN server as RFC 5780 describes it."""
-    listeners = [word for address in lab.numbers.servers for word in ("-L", address)]
+def coturn(lab, *arguments, addresses=None):
+    """coturn on both addresses of the server, as RFC 5780 wants it, or on those given."""
+    addresses = addresses or lab.numbers.servers
+    listeners = [word for address in addresses for word in ("-L", address)]
     words = [
         "turnserver",
         "-n",
@@ -69,7 +70,7 @@ def coturn(lab, *arguments):
         with Sockets(lab) as sockets:
             client = sockets.udp("s", lab.numbers.servers[0])
             deadline = time.monotonic() + PATIENCE
-            for address in lab.numbers.servers:
+            for address in addresses:
                 while True:
                     if process.poll() is not None or time.monotonic() > deadline:
                         raise ProofError("coturn does not answer")

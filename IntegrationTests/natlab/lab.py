@@ -4,17 +4,16 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 from . import state as states
 from . import system, upnp
-from .addresses import CARRIER_NETWORK, SITES, Numbers
-from .language import NAT_TYPES, Layer, parse
-from .rules import Ruleset, firewall6
+from .addresses import SITES, Numbers
+from .language import parse
+from .removal import remove
+from .routers import Routers
 from .state import State
 from .system import LabError, run
 from .topology import Topology
@@ -125,62 +124,8 @@ class Lab:
         self.apply(site)
 
     def apply(self, site):
-        parsed, numbers, host = self.site(site), self.numbers, self.name(f"h{site}")
-        source = f" src {self.host_address(site)}" if parsed.is_public else ""
-        run(["ip", "-n", host, "-batch", "-"], f"route replace default via {numbers.lan(site, 1)}{source}\n")
-        inner = [numbers.lan(site)]
-        if parsed.is_public:
-            inner.append(numbers.public(site, bool(self.carrier(site))))
-        self.load(f"n{site}", parsed, parsed.home, inner)
-        carrier = self.carrier(site)
-        if carrier and carrier[1] == site:
-            layer = parsed.carrier or Layer("port", "port", parsed.home.hairpin)
-            self.load(carrier, parsed, layer, [CARRIER_NETWORK])
-        upper, device = (carrier, f"to{site}") if carrier else ("core", f"w{site}")
-        run(["ip", "-n", self.name(f"n{site}"), "link", "set", "dev", "wan", "mtu", str(parsed.mtu)])
-        run(["ip", "-n", self.name(upper), "link", "set", "dev", device, "mtu", str(parsed.mtu)])
-        self.apply_ipv6(site, parsed.ipv6)
-
-    def load(self, router, parsed, layer, inner):
-        first = self.wan_address(router)
-        base = 20 if router[1] == "A" else 40
-        external = [first, *(f"{first.rpartition('.')[0]}.{base + index}" for index in range(1, parsed.pool))]
-        for address in external[1:]:
-            run(["ip", "-n", self.name(router), "addr", "replace", f"{address}/32", "dev", "wan"])
-        rules = Ruleset(parsed, layer, external, inner).text()
-        run(["ip", "netns", "exec", self.name(router), system.tool("nft"), "-f", "-"], rules)
-        timers = {
-            "udp_timeout": parsed.udp_seconds,
-            # It takes over once packets have gone both ways.
-            "udp_timeout_stream": parsed.udp_seconds,
-            "tcp_timeout_established": parsed.tcp_seconds,
-            "tcp_timeout_syn_sent": parsed.syn_seconds,
-        }
-        system.write_settings(
-            self.name(router), {f"netfilter/nf_conntrack_{name}": value for name, value in timers.items()}
-        )
-        self.forget(router)
-
-    def apply_ipv6(self, site, kind):
-        router = self.name(f"n{site}")
-        run(["ip", "netns", "exec", router, system.tool("nft"), "-f", "-"], firewall6(kind))
-        for number, host in ((2, f"h{site}"), (3, f"h{site}2")):
-            off = int(kind == "none")
-            system.write_settings(
-                self.name(host), {"ipv6/conf/all/disable_ipv6": off, "ipv6/conf/default/disable_ipv6": off}
-            )
-            if not off:
-                commands = (
-                    f"addr replace {self.numbers.lan6(site, number)}/64 dev eth0 nodad\n"
-                    f"route replace default via {self.numbers.lan6(site, 1)}\n"
-                )
-                run(["ip", "-n", self.name(host), "-batch", "-"], commands)
-
-    def forget(self, router):
-        run(["ip", "netns", "exec", self.name(router), system.tool("conntrack"), "-F"], check=False)
-
-    def routers(self):
-        return list(dict.fromkeys([*(f"n{site}" for site in SITES), *filter(None, map(self.carrier, SITES))]))
+        """Makes the routers of a site what its description says."""
+        Routers(self, site).apply()
 
     def flush(self):
         """Forgets every mapping and connection of all routers."""
@@ -239,8 +184,7 @@ class Lab:
             reader.start()
             yield process
         finally:
-            process.terminate()
-            process.wait()
+            end(process)
             if reader.ident:
                 reader.join()
             process.stdout.close()
@@ -249,21 +193,11 @@ class Lab:
         return system.Inside(self.name(short))
 
 
-def remove(prefix):
-    """Ends what runs in the namespaces of a lab, deletes them, and forgets the lab."""
-    for wait in (signal.SIGTERM, signal.SIGKILL):
-        processes = {
-            pid for name in states.namespaces(prefix) for pid in run(["ip", "netns", "pids", name], check=False).split()
-        }
-        processes.discard(str(os.getpid()))
-        for process in processes:
-            try:
-                os.kill(int(process), wait)
-            except OSError:
-                pass  # it ended by itself
-        deadline = time.monotonic() + 2
-        while any(states.start_time(each) for each in processes) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    for name in states.namespaces(prefix):
-        run(["ip", "netns", "del", name], check=False)
-    State(prefix).remove()
+def end(process):
+    """Ends a child, by force when it does not listen."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -12,7 +12,8 @@ import time
 from . import language, system, upnp
 from . import state as states
 from .addresses import SITES, Numbers
-from .lab import Lab, remove
+from .lab import Lab
+from .removal import remove
 from .rules import Ruleset, firewall6
 from .system import LabError, run
 
