@@ -64,7 +64,7 @@ extension Outlook {
     private static func percent(_ probability: Double) -> String {
         let whole = (probability * 100).rounded()
         // Neither end is claimed by rounding alone.
-        if whole >= 100, probability < 1 { return "> 99" }
+        if whole >= 100 { return "> 99" }
         if whole <= 0, probability > 0 { return "< 1" }
         return String(Int(whole))
     }
