@@ -25,11 +25,10 @@ enum KernelLabPackage {
     /// The working folder and that of the program.
     static func places() -> [String] {
         ["/proc/self/cwd", "/proc/self/exe"].compactMap { link in
-            var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-            let count = buffer.withUnsafeMutableBytes { bytes in
-                readlink(link, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-            }
-            return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+            var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+            let count = readlink(link, &buffer, buffer.count)
+            guard count > 0 else { return nil }
+            return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
     }
 
