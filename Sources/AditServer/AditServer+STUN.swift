@@ -11,6 +11,9 @@ extension AditServer {
     /// The ports of STUN; nil when it is not answered.
     package var stunOffer: STUNOffer? { policy.stunOffer(to: nil) }
 
+    /// Where STUN is answered and what was done; nil when it is not.
+    package var stunStatus: ServerStatus.STUN? { policy.changeable.withLockedValue { $0.stun }?.status }
+
     /// Opens the ports of STUN, without those that nobody asked for and that are not to be had.
     func listenForSTUN(_ setup: ServerSetup, _ group: any EventLoopGroup) -> EventLoopFuture<Void> {
         guard let stun = setup.stun else { return loop.makeSucceededVoidFuture() }

@@ -6,7 +6,6 @@ import AditCore
 import AditCrypto
 import AditTransport
 import AditTunnel
-import NIOConcurrencyHelpers
 package import NIOCore
 
 #if canImport(Glibc)
@@ -74,7 +73,7 @@ extension AditServer {
             httpPort: httpPort == 0 ? nil : httpPort,
             httpsPort: policy.httpsPort == 0 ? nil : policy.httpsPort,
             certificates: certificates.isEmpty ? nil : certificates.status(at: parts.unixClock.now()),
-            stun: policy.changeable.withLockedValue { $0.stun }?.status,
+            stun: stunStatus,
             publicPorts: setup.publicPorts.description,
             fingerprint: fingerprint.description,
             allowsFRP: setup.allowsFRP && setup.token != nil,

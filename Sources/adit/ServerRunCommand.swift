@@ -56,7 +56,7 @@ struct ServerRunCommand: AsyncParsableCommand {
     private static func facts(_ server: AditServer, _ setup: ServerSetup) -> Logger.Metadata {
         [
             "sessions": "\(server.sessionPort)", "names": "\(server.httpPort)", "tls": "\(server.httpsPort)",
-            "ports": "\(setup.publicPorts)",
+            "ports": "\(setup.publicPorts)", "stun": "\(server.stunStatus?.port ?? 0)",
             "domain": "\(setup.domain ?? "-")", "host": "\(setup.publicHost)", "key": "\(server.fingerprint)",
         ]
     }
@@ -97,6 +97,7 @@ struct ServerRunCommand: AsyncParsableCommand {
                 Text("\(setup.publicPorts)/tcp, for tunnels", zh: "\(setup.publicPorts)/tcp，供隧道使用")
             )
         )
+        if let stun = server.stunStatus { lines.append(fact("STUN", STUNWords.place(stun))) }
         lines.append(fact(Text("key", zh: "密钥"), Text(verbatim: "\(server.fingerprint) → \(state.path)")))
         let frp =
             setup.allowsFRP && setup.token != nil

@@ -48,6 +48,9 @@ struct ServerStatusCommand: AsyncParsableCommand {
                 fact("https", Text("\(port)/tcp, for tls tunnels; no certificate", zh: "\(port)/tcp，供 tls 隧道使用；没有证书"))
             )
         }
+        if let stun = status.stun {
+            lines += [fact("STUN", STUNWords.place(stun)), fact("", Self.figures(stun))]
+        }
         for certificate in status.certificates ?? [] { lines += rows(certificate, style, now) }
         lines.append(fact(Text("ports", zh: "端口"), Text(verbatim: status.publicPorts)))
         let online = status.clients.filter(\.isOnline).count
@@ -65,6 +68,14 @@ struct ServerStatusCommand: AsyncParsableCommand {
             )
         }
         return lines
+    }
+
+    /// What STUN did.
+    private static func figures(_ stun: ServerStatus.STUN) -> Text {
+        Text(
+            "requests \(stun.requests), answered \(stun.answered), refused \(stun.refused), limited \(stun.limited)",
+            zh: "请求 \(stun.requests)，已应答 \(stun.answered)，拒绝 \(stun.refused)，限流 \(stun.limited)"
+        )
     }
 
     private static func rows(
