@@ -62,6 +62,12 @@ struct STUNDesk: Sendable {
         )
     }
 
+    /// The second address of this machine in the pair that `own` belongs to; nil when there is none.
+    func address(besides own: IPAddress) -> IPAddress? {
+        guard let pair = addresses.pair(of: own), let alternate = pair.alternate?.own else { return nil }
+        return own == alternate ? pair.primary.own : alternate
+    }
+
     private mutating func announce(_ announced: STUNServerConfiguration.Addresses, like own: IPAddress) {
         guard responder.configuration.addresses(like: own) != announced else { return }
         if own.isIPv4 { responder.configuration.v4 = announced } else { responder.configuration.v6 = announced }

@@ -97,7 +97,15 @@ final class STUNStreamHandler: ChannelInboundHandler {
             }
             guard let length, let message = unread.readBytes(length: length) else { break }
             messages += 1
-            switch streams.respond(to: message, from: source, at: own, over: transport, into: &reply) {
+            let outcome = streams.respond(
+                to: message,
+                from: source,
+                at: own,
+                over: transport,
+                on: context.eventLoop,
+                into: &reply
+            )
+            switch outcome {
             case .answered: answers.writeBytes(reply)
             case .silent: break
             case .limited:

@@ -39,6 +39,8 @@ final class STUNStreams: Sendable {
         var desk: STUNDesk
         var connections = 0
         var refused = 0
+        var connectBack = ConnectBackResponder()
+        var pendingConnectBacks = 0
     }
 
     private let limits: Limits
@@ -147,16 +149,17 @@ final class STUNStreams: Sendable {
         case limited
     }
 
-    /// Writes the response to a message in place of what `reply` holds.
+    /// Writes the response to a message in place of what `reply` holds, and connects back on `eventLoop` when that is asked.
     func respond(
         to message: [UInt8],
         from source: IPEndpoint,
         at own: IPEndpoint,
         over transport: STUNTransport,
+        on eventLoop: any EventLoop,
         into reply: inout [UInt8]
     ) -> Outcome {
         let now = clock.now()
-        return state.withLockedValue { state in
+        let (outcome, back) = state.withLockedValue { state -> (Outcome, STUNConnectBack?) in
             let limited = state.desk.counters.limited
             let route = state.desk.respond(
                 to: message.span.bytes,
@@ -167,8 +170,35 @@ final class STUNStreams: Sendable {
                 now: now,
                 into: &reply
             )
-            if route != nil { return .answered }
-            return state.desk.counters.limited > limited ? .limited : .silent
+            guard route != nil else { return (state.desk.counters.limited > limited ? .limited : .silent, nil) }
+            return (.answered, Self.connectBack(&state, message, from: source, at: own.address.unmapped, now, &reply))
         }
+        back?.run(on: eventLoop).whenComplete { _ in
+            self.state.withLockedValue { $0.pendingConnectBacks -= 1 }
+        }
+        return outcome
+    }
+
+    /// The connection that a request asks for, promised in its response; nil when there is to be none.
+    private static func connectBack(
+        _ state: inout State,
+        _ message: [UInt8],
+        from source: IPEndpoint,
+        at own: IPAddress,
+        _ now: Instant,
+        _ reply: inout [UInt8]
+    ) -> STUNConnectBack? {
+        guard state.pendingConnectBacks < ConnectBackResponder.pendingLimit else { return nil }
+        let other = state.desk.address(besides: own)
+        let plan = state.connectBack.plan(
+            for: message.span.bytes,
+            from: source,
+            hasOtherAddress: other != nil,
+            now: now
+        )
+        guard let plan else { return nil }
+        ConnectBackResponder.promise(plan, in: &reply)
+        state.pendingConnectBacks += 1
+        return STUNConnectBack(plan: plan, own: plan.isFromOtherAddress ? other ?? own : own)
     }
 }

@@ -65,11 +65,10 @@ package struct ConnectBackResponder: Sendable {
         hasOtherAddress: Bool,
         now: Instant
     ) -> ConnectBackPlan? {
-        // Most requests are shorter than one with the attribute.
-        guard request.byteCount >= STUNMessage.headerByteCount + 8, source.port != 0,
-            let message = try? STUNMessage.decode(request), message.kind == .request, message.method == .binding,
-            let test = ConnectBack.test(in: message), test == .port || hasOtherAddress,
-            message.unknownRequiredTypes.isEmpty, !message.hasFingerprint, admit(source.address.source, at: now)
+        guard source.port != 0, Self.asks(request), let message = try? STUNMessage.decode(request),
+            message.kind == .request, message.method == .binding, let test = ConnectBack.test(in: message),
+            test == .port || hasOtherAddress, message.unknownRequiredTypes.isEmpty, !message.hasFingerprint,
+            admit(source.address.source, at: now)
         else { return nil }
         var bytes: [UInt8] = []
         STUNMessage(.indication, transactionID: message.transactionID).encode(into: &bytes)
@@ -85,6 +84,16 @@ package struct ConnectBackResponder: Sendable {
         let length = response.count - STUNMessage.headerByteCount
         response[2] = UInt8(truncatingIfNeeded: length >> 8)
         response[3] = UInt8(truncatingIfNeeded: length)
+    }
+
+    /// Whether a message has the attribute, found out without making a `STUNMessage`.
+    private static func asks(_ bytes: RawSpan) -> Bool {
+        guard bytes.byteCount > STUNMessage.headerByteCount else { return false }
+        var walk = STUNAttributeWalk()
+        while let field = try? walk.next(in: bytes) {
+            if field.type == ConnectBack.type { return true }
+        }
+        return false
     }
 
     private mutating func admit(_ source: IPAddress, at now: Instant) -> Bool {
