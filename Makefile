@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release lint bench load fuzz docs
+.PHONY: help demo test build release lint bench grid load fuzz docs
 
 help: ## what each target does
 	@awk -F ': ## ' '/^[a-z]+: ## /{ printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ lint: ## format and syntax of every text
 
 bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http, JSON=FILE)
 	@dev/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+grid: ## every pair of NAT kinds in the simulated internet against theory, with the release binary (SEEDS=20)
+	@$(or $(ADIT),dist/adit) lab grid --seeds $(or $(SEEDS),20)
 
 load: ## thousands of visitors and tunnels, restarts and frozen links, with the release binary
 	@ADIT=$(or $(ADIT),dist/adit) python3 IntegrationTests/load.py --full
