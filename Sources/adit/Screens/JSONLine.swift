@@ -24,6 +24,11 @@ struct JSONLine: Sendable {
         }
     }
 
+    /// Adds a member.
+    mutating func add(_ name: String, _ value: Value) {
+        members.append((name, value))
+    }
+
     /// The object as text without a line break.
     var text: String {
         "{" + members.map { Self.quoted($0.name) + ":" + Self.text($0.value) }.joined(separator: ",") + "}"
