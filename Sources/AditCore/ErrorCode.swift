@@ -88,6 +88,12 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case limitReached = 320
     /// A port that is attacked within a day was about to be opened to the whole internet.
     case riskyPort = 501
+    /// No router answers requests for ports.
+    case routerSilent = 711
+    /// The router answers, and does not give the port.
+    case routerRefused = 712
+    /// The router's port does not lead to the internet: another NAT stands in front of it.
+    case doubleNAT = 713
     /// A configuration file is wrong.
     case configuration = 901
     /// A command was used wrongly.

@@ -88,6 +88,9 @@ extension ErrorCode {
         case .wildcardMissing: .wildcardMissing
         case .limitReached: .limitReached
         case .riskyPort: .riskyPort
+        case .routerSilent: .routerSilent
+        case .routerRefused: .routerRefused
+        case .doubleNAT: .doubleNAT
         case .configuration: .configuration
         case .usage: .usage
         case .state: .state
