@@ -48,8 +48,8 @@ private struct SequenceDiagram {
         case .dropped(let node, let reason):
             if isPassedOver[node] {
                 guard let origin = origins[packet.number] else { return }
-                let line = "Note over n\(origin): ✗ \(reason.rawValue) at \(names[node]): \(text(packet, at: entry.at))"
-                append(line, [origin])
+                let place = "✗ \(reason.rawValue) at \(names[node])"
+                append("Note over n\(origin): \(place): \(text(packet, at: entry.at))", [origin])
             } else {
                 append("Note over n\(node): ✗ \(reason.rawValue): \(text(packet, at: entry.at))", [node])
             }

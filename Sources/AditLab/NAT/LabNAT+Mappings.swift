@@ -18,9 +18,10 @@ package struct LabMapping: Sendable, Hashable {
 extension LabNAT {
     /// Installs a mapping through which everybody may send, as PCP, NAT-PMP, UPnP or a person at the router's page do.
     ///
-    /// The same mapping again renews it, and an internal endpoint has one at most. What the inside sends from that endpoint
-    /// leaves by it. False when the external port belongs to another internal endpoint, or the external address is not this
-    /// router's. For IPv6, and where the box only filters, external and internal are the same. A nil lifetime has no end.
+    /// The same mapping again renews it, and an internal endpoint has one at most. What the inside sends from that
+    /// endpoint leaves by it. False when the external port belongs to another internal endpoint, or the external
+    /// address is not this router's. For IPv6, and where the box only filters, external and internal are the same. A
+    /// nil lifetime has no end.
     package func addMapping(
         _ protocol: LabProtocol,
         external: IPEndpoint,

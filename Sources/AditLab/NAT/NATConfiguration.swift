@@ -41,8 +41,9 @@ package struct NATBehavior: Sendable, Hashable {
         case drop
         /// RST for a SYN, ICMP port unreachable for a datagram; the packet leaves no trace in the table.
         case reset
-        /// The router's own stack gets them. It answers like `reset`, but a datagram has then taken the pair of external
-        /// endpoint and sender: what the inside sends to that sender gets another port (Linux with an open INPUT chain).
+        /// The router's own stack gets them. It answers like `reset`, but a datagram has then taken the pair of
+        /// external endpoint and sender: what the inside sends to that sender gets another port (Linux with an open
+        /// INPUT chain).
         case accept
     }
 
@@ -77,7 +78,7 @@ package struct NATBehavior: Sendable, Hashable {
     package var foreignFlowsPerSecond = 0.0
     /// The only remote ports that may be reached; nil for all.
     package var allowedPorts: Set<UInt16>?
-    /// Whether a SYN-ACK of another socket than the one whose SYN went out is dropped (Linux's window tracking; TCP only).
+    /// Whether a SYN-ACK of another socket than the one whose SYN went out is dropped (Linux's window tracking).
     package var tracksWindows = true
 
     /// Makes a NAT's behaviour.

@@ -4,58 +4,10 @@
 import AditCore
 import AditTraversal
 
-/// Where a packet goes, or why not.
-enum NATVerdict {
-    case pass(IPEndpoint)
-    case drop(LabDropReason)
-}
-
 /// The mappings and flows of one protocol.
 ///
 /// Nothing is removed when its time is over: whoever looks finds out, and a sweep follows when much has gathered.
 struct NATTable {
-    /// An internal endpoint's external endpoint.
-    struct Mapping {
-        let serial: UInt32
-        let `internal`: IPEndpoint
-        let external: IPEndpoint
-        let outKey: OutKey
-        let inKey: InKey
-        let createdAt: Int64
-        var expiry: Int64
-        /// Installed by a protocol or by hand, not made by a packet.
-        var isExplicit = false
-        /// For one flow alone, because the port was taken for its remote endpoint.
-        var isDiverted = false
-        var establishedCount = 0
-    }
-
-    /// A mapping that may have gone, and its place been given to another.
-    private struct Diversion {
-        var slot: Int
-        var serial: UInt32
-    }
-
-    struct OutKey: Hashable {
-        var `internal`: EndpointKey
-        var remote: EndpointKey
-    }
-
-    struct InKey: Hashable {
-        var external: EndpointKey
-        var remote: EndpointKey
-    }
-
-    struct FlowKey: Hashable {
-        var serial: UInt32
-        var remote: EndpointKey
-
-        func hash(into hasher: inout Hasher) {
-            hasher.combine(remote)
-            hasher.combine(serial)
-        }
-    }
-
     let behavior: NATBehavior
     let isTCP: Bool
     private(set) var mappings: [Mapping?] = []
@@ -92,7 +44,7 @@ struct NATTable {
         let remoteKey = EndpointKey(remote)
         let exact = OutKey(internal: EndpointKey(inner), remote: remoteKey)
         var slot: Int?
-        if !diverted.isEmpty { slot = live(place(of: diverted[exact]), at: now) }
+        if !diverted.isEmpty { slot = diversion(exact, at: now) }
         if slot == nil, !explicit.isEmpty { slot = live(explicit[exact.internal], at: now) }
         let key = OutKey(internal: exact.internal, remote: masked(remoteKey, behavior.mapping))
         if slot == nil { slot = live(outgoing[key], at: now) }
@@ -343,6 +295,17 @@ struct NATTable {
         if outgoing[mapping.outKey] == slot { outgoing[mapping.outKey] = nil }
         if explicit[mapping.outKey.internal] == slot { explicit[mapping.outKey.internal] = nil }
         if incoming[mapping.inKey] == slot { incoming[mapping.inKey] = nil }
+    }
+
+    /// The mapping of a flow that does not use its destination's; nil when there is none, or the flow's time is over.
+    private mutating func diversion(_ key: OutKey, at now: Int64) -> Int? {
+        guard let slot = live(place(of: diverted[key]), at: now), let mapping = mappings[slot] else { return nil }
+        if mapping.isDiverted { return slot }
+        guard let flow = flows[FlowKey(serial: mapping.serial, remote: key.remote)], flow.expiry > now else {
+            diverted[key] = nil
+            return nil
+        }
+        return slot
     }
 
     private func place(of diversion: Diversion?) -> Int? {

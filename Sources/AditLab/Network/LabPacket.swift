@@ -85,10 +85,15 @@ package struct LabSegment: Sendable, Equatable {
     package struct Flags: OptionSet, Sendable, Hashable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// The sender has sent everything.
         package static let fin = Flags(rawValue: 1)
+        /// The sequence number is the first one.
         package static let syn = Flags(rawValue: 2)
+        /// The connection is over, or there is none.
         package static let rst = Flags(rawValue: 4)
+        /// Nothing more waits behind these bytes.
         package static let psh = Flags(rawValue: 8)
+        /// The acknowledgment number counts.
         package static let ack = Flags(rawValue: 16)
     }
 

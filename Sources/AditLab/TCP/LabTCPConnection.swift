@@ -10,7 +10,7 @@ package enum LabTCPEvent: Sendable, Equatable {
     case connected
     /// Bytes came.
     case bytes([UInt8])
-    /// `finished`: the other side has sent everything, and may still be written to. Otherwise the connection is no more.
+    /// `finished`: the other side has sent everything, and may still be written to. Otherwise it is no more.
     case ended(SocketEnd)
 }
 

@@ -118,8 +118,10 @@ import Testing
                 lab.record()
                 let socket = try #require(bench.inside.openUDP())
                 _ = try bench.mapped(socket)
-                _ = bench.server.listen(port: 80)?.onAccept = { $0.write([UInt8](repeating: 1, count: 20_000)) }
-                _ = try bench.inside.connect(to: endpoint("203.0.113.10:80")).get()
+                let listener = try #require(bench.server.listen())
+                listener.onAccept = { $0.write([UInt8](repeating: 1, count: 20_000)) }
+                _ = try bench.inside.connect(to: IPEndpoint(bench.serverEndpoints[0].address, listener.local.port))
+                    .get()
                 try lab.run(for: .seconds(60))
                 return lab.pcap()
             }

@@ -16,7 +16,7 @@ import Testing
             let socket = try #require(bench.inside.openUDP())
             // Closures of a scenario refer to all of it.
             socket.onDatagram = { _, _ in socket.send([UInt8(bench.lab.eventCount & 1)], to: endpoint("1.2.3.4:5")) }
-            let listener = try #require(bench.server.listen(port: 80))
+            let listener = try #require(bench.server.listen(port: webPort))
             listener.onAccept = { connection in
                 connection.onEvent = { _ in connection.write([bench.box.index == 0 ? 1 : 2]) }
             }

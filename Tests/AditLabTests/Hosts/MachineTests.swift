@@ -117,7 +117,7 @@ private struct Puppet: SocketMachine {
             .write(SocketID(2), [1]),
         ]) { lab, _, peer in
             _ =
-                peer.listen(port: 80)?.onAccept = { [unowned peer] connection in
+                peer.listen(port: webPort)?.onAccept = { [unowned peer] connection in
                     connection.onEvent = { [unowned connection] event in
                         guard case .bytes = event else { return }
                         connection.write([2])

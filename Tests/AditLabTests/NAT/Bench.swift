@@ -14,6 +14,9 @@ func endpoint(_ text: String) -> IPEndpoint {
     return IPEndpoint(address, port)
 }
 
+/// A port of the simulated server.
+let webPort: UInt16 = 80
+
 /// A test bench for one box: two hosts behind it, and a server with two addresses outside.
 ///
 /// ```

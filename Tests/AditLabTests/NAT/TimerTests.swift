@@ -82,7 +82,7 @@ import Testing
             var configuration = NATConfiguration(.endpointIndependent, .addressAndPortDependent)
             configuration.tcp.timers = NATTimers(idle: .seconds(7440), transitory: .seconds(30))
             let bench = Bench(lab, configuration)
-            let listener = try #require(bench.server.listen(port: 80))
+            let listener = try #require(bench.server.listen(port: webPort))
             let accepted = Box<LabTCPConnection?>(nil)
             listener.onAccept = { accepted.value = $0 }
             let remote = IPEndpoint(bench.serverEndpoints[0].address, 80)

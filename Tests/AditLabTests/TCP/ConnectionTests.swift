@@ -44,7 +44,7 @@ import Testing
             let pair = Pair(lab)
             let near = Log()
             let far = Log()
-            let listener = try #require(pair.b.listen(port: 80))
+            let listener = try #require(pair.b.listen(port: webPort))
             let accepted = Box<LabTCPConnection?>(nil)
             listener.onAccept = {
                 far.watch($0)
@@ -76,7 +76,7 @@ import Testing
             let pair = Pair(lab, bad)
             let far = Log()
             let near = Log()
-            try #require(pair.b.listen(port: 80)).onAccept = { connection in
+            try #require(pair.b.listen(port: webPort)).onAccept = { connection in
                 far.watch(connection)
                 connection.write([UInt8](repeating: 9, count: 30_000))
             }
@@ -136,7 +136,7 @@ import Testing
         try Lab.play(seed: 1) { lab in
             let pair = Pair(lab)
             let far = Log()
-            try #require(pair.b.listen(port: 80)).onAccept = { far.watch($0) }
+            try #require(pair.b.listen(port: webPort)).onAccept = { far.watch($0) }
             let connection = try pair.a.connect(to: pair.target).get()
             try lab.run(for: .seconds(1))
             connection.abort()
@@ -189,15 +189,14 @@ import Testing
     @Test func aPathWithASmallMTUMakesSegmentsSmaller() throws {
         try Lab.play(seed: 1) { lab in
             let bench = Bench(lab, NATConfiguration(.endpointIndependent, .addressAndPortDependent))
-            lab.links[2].configuration.mtu = 1300
+            lab.links[1].configuration.mtu = 1300
             let far = Log()
-            try #require(bench.server.listen(port: 80)).onAccept = { far.watch($0) }
-            // The server's own segments are small from the start; those of the inside are told by the core.
-            lab.links[2].configuration.mtu = 1300
+            try #require(bench.server.listen(port: webPort)).onAccept = { far.watch($0) }
             let connection = try bench.inside.connect(to: endpoint("203.0.113.10:80")).get()
             connection.write([UInt8](repeating: 1, count: 50_000))
             try lab.run(for: .seconds(10))
             #expect(far.bytes.count == 50_000)
+            #expect(lab.drops.contains { $0.reason == .tooBig })
         }
     }
 }
