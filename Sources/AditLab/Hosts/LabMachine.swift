@@ -50,8 +50,9 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
         isRunning = false
         for socket in datagramSockets.values { socket.close() }
         for listener in listeners.values { listener.close() }
-        for connection in connections.values { connection.abort() }
-        for exchange in exchanges.values { exchange.cancel() }
+        // These send, and in an order that every run has.
+        for (_, connection) in connections.sorted(by: { $0.key.number < $1.key.number }) { connection.abort() }
+        for (_, exchange) in exchanges.sorted(by: { $0.key.number < $1.key.number }) { exchange.cancel() }
         host.lab.timers.forget(self)
         host.machines.removeAll { $0 === self }
         dismantle()

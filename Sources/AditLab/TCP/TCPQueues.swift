@@ -212,7 +212,10 @@ struct TCPReceiveQueue {
             for (number, kept) in early where next &- number < 1 << 31 && number != next {
                 early[number] = nil
                 let known = Int(next &- number)
-                if known < Int(kept.sequenceLength) { early[next] = trimmed(kept, by: known) }
+                guard known < Int(kept.sequenceLength) else { continue }
+                let rest = trimmed(kept, by: known)
+                // The longest, whatever the order of the dictionary, which is another in each process.
+                if rest.sequenceLength > early[next]?.sequenceLength ?? 0 { early[next] = rest }
             }
         }
         return bytes
