@@ -133,7 +133,7 @@ class Commands(unittest.TestCase):
     def start_server(self, **options):
         program = Program(
             "server", "--listen", "127.0.0.1", "--port", str(self.session_port), "--http-port", str(self.http_port),
-            env=self.environment("server"), **options
+            "--no-stun", env=self.environment("server"), **options
         )
         self.addCleanup(program.stop)
         program.wait_for_port(self.session_port)

@@ -94,8 +94,8 @@ class Names(unittest.TestCase):
         self.session_port, self.http_port, self.https_port = free_ports(3)
         program = Program(
             "server", "--listen", "127.0.0.1", "--port", str(self.session_port), "--http-port", str(self.http_port),
-            "--https-port", str(self.https_port), "--domain", "tunnel.test", "--host", "127.0.0.1", *arguments,
-            env=self.environment("server")
+            "--https-port", str(self.https_port), "--domain", "tunnel.test", "--host", "127.0.0.1", "--no-stun",
+            *arguments, env=self.environment("server")
         )
         self.addCleanup(program.stop)
         program.wait_for_port(self.https_port)
@@ -279,7 +279,7 @@ class Names(unittest.TestCase):
         self.session_port, self.http_port, self.https_port = free_ports(3)
         path.write_text(
             "listen = '127.0.0.1'\nsessionPort = %d\nhttpPort = %d\nhttpsPort = %d\nredirectToHTTPS = false\n"
-            "domain = 'tunnel.test'\n"
+            "domain = 'tunnel.test'\nstun = false\n"
             "certificates = [{ certificate = '%s', key = '%s' }]\n"
             % (self.session_port, self.http_port, self.https_port, self.certificate, self.key)
         )
@@ -295,7 +295,7 @@ class Names(unittest.TestCase):
         port = free_ports(1)[0]
         program = Program(
             "server", "--listen", "127.0.0.1", "--port", str(port), "--https-port", str(port), "--http-port", "0",
-            "--domain", "tunnel.test", "--host", "127.0.0.1",
+            "--no-stun", "--domain", "tunnel.test", "--host", "127.0.0.1",
             "--certificate", self.certificate, "--key", self.key, env=self.environment("server")
         )
         self.addCleanup(program.stop)

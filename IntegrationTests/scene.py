@@ -26,6 +26,8 @@ class Scene:
         self.folder = pathlib.Path(self.folder_owner.name)
         self.session_port, self.http_port = free_ports(2)
         self.file = self.folder / "server.toml"
+        if "stun" not in configuration:
+            configuration = "stun = false\n" + configuration
         self.file.write_text(
             'listen = "127.0.0.1"\nsessionPort = %d\nhttpPort = %d\nlogLevel = "info"\n%s'
             % (self.session_port, self.http_port, configuration)

@@ -281,6 +281,8 @@ class Adit:
         at_server, at_device = self.environment("server"), self.environment("device")
         session, http = free_port(), free_port()
         listen = ["--listen", "127.0.0.1", "--port", session, "--http-port", http]
+        if self.mentions("--no-stun", "server", "run"):
+            listen.append("--no-stun")
         public = ["--public-ports", "%d-%d" % free_range(8)]
         first = self.folder.start("server", [self.binary, "server", *listen, *public, *server], at_server)
         self.folder.wait_for_port(first, session)
