@@ -23,8 +23,8 @@ extension NATReport {
         let paths = reach.map { reach in
             NATDirectPath(
                 peer: reach.peer,
-                udp: Self.chance(reach.udp, udp, isOpened),
-                tcp: Self.chance(reach.tcp, tcp, isOpened)
+                udp: Self.chance(reach.udp, udp, reach.peer, isOpened),
+                tcp: Self.chance(reach.tcp, tcp, reach.peer, isOpened)
             )
         }
         // Nothing is known of how such a network treats TCP, but most filter it by port.
@@ -32,10 +32,16 @@ extension NATReport {
         return paths + [NATDirectPath(peer: nil, udp: .relay, tcp: overTCP)]
     }
 
-    private static func chance(_ chance: NATChance, _ report: NATBehaviorReport, _ isOpened: Bool) -> NATChance? {
+    private static func chance(
+        _ chance: NATChance,
+        _ report: NATBehaviorReport,
+        _ peer: NATPeer,
+        _ isOpened: Bool
+    ) -> NATChance? {
         guard let passes = report.reach.value else { return nil }
-        if passes, isOpened { return .direct }
-        return passes && report.kind.value == nil ? nil : chance
+        guard passes else { return .relay }
+        if isOpened || peer == .open { return .direct }
+        return report.kind.value == nil ? nil : chance
     }
 
     /// By which protocol the router opens ports that lead to the internet; nil when there is none.

@@ -73,8 +73,8 @@ extension NATKind {
         case .open: Text("open internet", zh: "开放互联网")
         case .firewall: Text("firewall without NAT", zh: "仅防火墙，无 NAT")
         case .fullCone: Text("full cone", zh: "完全锥形")
-        case .addressRestrictedCone: Text("address-restricted cone", zh: "地址限制锥形")
-        case .portRestrictedCone: Text("port-restricted cone", zh: "端口限制锥形")
+        case .addressRestrictedCone: Text("address-restricted cone", zh: "地址受限锥形")
+        case .portRestrictedCone: Text("port-restricted cone", zh: "端口受限锥形")
         case .symmetric: Text("symmetric", zh: "对称型")
         case .blocked: Text("blocked", zh: "不通")
         }
@@ -138,8 +138,8 @@ extension NATPeer {
     package var name: Text {
         switch self {
         case .open: Text("a public address", zh: "公网地址")
-        case .openCone: Text("full or address-restricted cone", zh: "完全锥形或地址限制锥形")
-        case .portRestrictedCone: Text("port-restricted cone (most home routers)", zh: "端口限制锥形（多数家用路由器）")
+        case .openCone: Text("full or address-restricted cone", zh: "完全锥形或地址受限锥形")
+        case .portRestrictedCone: Text("port-restricted cone (most home routers)", zh: "端口受限锥形（多数家用路由器）")
         case .firewall: Text("public address behind a firewall", zh: "防火墙后的公网地址")
         case .sequentialSymmetric: Text("symmetric, ports in sequence", zh: "对称型，端口递增")
         case .randomSymmetric: Text("symmetric, random ports (company networks)", zh: "对称型，随机端口（企业网络）")

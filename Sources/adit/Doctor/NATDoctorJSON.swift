@@ -51,7 +51,9 @@ enum NATDoctorJSON {
             JSONLine([
                 "reachable": boolean(report.reach.value),
                 "translated": boolean(report.isTranslated.value),
-                "mapping": word(report.mapping.value?.rawValue),
+                "mapping": word(
+                    (report.isTranslated.value == false ? .endpointIndependent : report.mapping.value)?.rawValue
+                ),
                 "filtering": word(report.filtering.value?.rawValue),
                 "allocation": report.allocation.value.map(allocation) ?? .null,
                 "classic": word(report.kind.value?.rawValue),

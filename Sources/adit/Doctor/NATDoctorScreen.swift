@@ -13,7 +13,7 @@ enum NATDoctorScreen {
         addAccess(report, &list)
         if report.udp.reach.value == true {
             addBehavior(report.udp, &list)
-            addLifetime(report.udp.lifetime, &list)
+            if report.udp.kind.value != .open { addLifetime(report.udp.lifetime, &list) }
         } else if report.tcp.reach.value == true {
             addBehavior(report.tcp, &list)
         }
@@ -21,7 +21,7 @@ enum NATDoctorScreen {
             addTCP(report, &list)
             addPath(report, &list)
             addDoors(report, &list)
-            list.add(Text("direct chance", zh: "直连机会"), report.usablePortMapping.map(chance) ?? report.chanceSummary)
+            list.add(Text("direct chance", zh: "直连机会"), chance(report))
             addTable(report, style, &list)
         }
         addAdvice(report, style, &list)
@@ -117,7 +117,12 @@ enum NATDoctorScreen {
             list.add(Text("ports", zh: "端口分配"), allocation.meaning)
         }
         if let hairpin = report.hairpin.value {
-            list.add(Text("hairpin", zh: "回环"), hairpin ? Text("yes", zh: "支持") : Text("no", zh: "不支持"))
+            list.add(
+                Text("hairpin", zh: "回环"),
+                hairpin
+                    ? Text("yes, devices in here meet at the public address", zh: "支持：内网设备可经公网地址互访")
+                    : Text("no, devices in here do not meet at the public address", zh: "不支持：内网设备不能经公网地址互访")
+            )
         }
     }
 
@@ -152,7 +157,9 @@ enum NATDoctorScreen {
     private static func addTCP(_ report: NATReport, _ list: inout FactList) {
         guard report.udp.reach.value == true, report.tcp.reach.value == true else { return }
         let (udp, tcp) = (report.udp, report.tcp)
-        if tcp.mapping.value == udp.mapping.value, tcp.kind.value == udp.kind.value {
+        if tcp.mapping.value == nil, tcp.kind.value == nil { return }
+        let isSame = tcp.mapping.value == udp.mapping.value && tcp.kind.value == udp.kind.value
+        if isSame, tcp.allocation.value == nil || tcp.allocation.value == udp.allocation.value {
             return list.add("TCP", Text("like UDP", zh: "与 UDP 相同"))
         }
         let unsure = Text("not known", zh: "未知")
@@ -225,11 +232,15 @@ enum NATDoctorScreen {
         }
     }
 
-    private static func chance(_ door: NATPortMappingAnswer.Door) -> Text {
-        Text(
-            "good with everybody, with a port from the router (\(name(door)))",
-            zh: "用路由器开的端口（\(name(door))），与任何网络都好"
-        )
+    private static func chance(_ report: NATReport) -> Text {
+        if let door = report.usablePortMapping {
+            return Text(
+                "good with everybody, with a port from the router (\(name(door)))",
+                zh: "用路由器开的端口（\(name(door))），与任何网络都好"
+            )
+        }
+        let isUnclear = report.udp.kind.value == nil && report.tcp.kind.value == nil
+        return isUnclear ? Text("not known", zh: "未知") : report.chanceSummary
     }
 
     // MARK: The table
