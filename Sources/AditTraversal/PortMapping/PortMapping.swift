@@ -100,7 +100,7 @@ package enum PortMappingDoubt: String, Sendable, Hashable, CaseIterable {
     case serverUnable
     /// A program of this machine uses the port, so that the answer would be its to read.
     case portInUse
-    /// No server tries TCP ports.
+    /// The server cannot try this TCP port: it does not connect back, or sees another port than the mapped one.
     case tcp
 }
 

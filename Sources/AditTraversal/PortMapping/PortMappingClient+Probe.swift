@@ -9,9 +9,12 @@ extension PortMappingClient {
     mutating func stepProbe(_ now: Instant) {
         if probe == nil, now >= probeAt { beginProbe(now) }
         guard let due = probe?.nextAt, now >= due else { return }
-        if probe?.step == .opening || probe?.step == .openingMapped {
-            // A driver answers at once; this one does not.
-            return finishProbe(.notChecked(.serverSilent), now)
+        switch probe?.step {
+        // A driver answers at once; this one does not.
+        case .opening, .openingMapped: return finishProbe(.notChecked(.serverSilent), now)
+        case .connecting: return finishProbe(.notChecked(.tcp), now)
+        case .awaiting: return finishProbe(probe.map { .failed(by: $0.server) } ?? .notChecked(.tcp), now)
+        case .asking, .probing, nil: break
         }
         guard let left = probe?.triesLeft, left > 0 else {
             guard let probe else { return }
@@ -70,6 +73,7 @@ extension PortMappingClient {
         if id == probe?.socket {
             probe?.begin(.asking, at: now)
         } else if id == probe?.mapped {
+            if let probe, leases[probe.lease].wish.transport == .tcp { return connectProbe(now) }
             probe?.begin(.probing, at: now)
         }
     }
@@ -80,6 +84,12 @@ extension PortMappingClient {
             finishProbe(.notChecked(.portInUse), now)
         } else if id == probe?.socket {
             finishProbe(.notChecked(.serverSilent), now)
+        } else if id == probe?.stream {
+            probe?.stream = nil
+            // Without a connection there is nobody to connect back; with a promise the other connection may still come.
+            if probe?.step == .connecting { finishProbe(.notChecked(.tcp), now) }
+        } else {
+            probe?.guests[id] = nil
         }
     }
 
@@ -105,12 +115,11 @@ extension PortMappingClient {
         guard let lease = probe?.lease, let inside = probe?.inside, let server = probe?.server else { return }
         probe?.seen = message.mappedEndpoint
         probe?.other = message.otherEndpoint.flatMap { $0.address == server.address ? nil : $0 }
-        guard leases[lease].wish.transport == .udp else { return finishProbe(.notChecked(.tcp), now) }
         let id = newSocket()
         probe?.mapped = id
         probe?.step = .openingMapped
         probe?.nextAt = now + .seconds(5)
-        emit(.open(id, .udp(local: inside)))
+        emit(.open(id, leases[lease].wish.transport == .udp ? .udp(local: inside) : .listener(local: inside)))
     }
 
     /// The server does not know an attribute (420): without CHANGE-REQUEST it may do.
@@ -123,7 +132,7 @@ extension PortMappingClient {
         }
     }
 
-    private mutating func finishProbe(_ verification: PortMappingVerification, _ now: Instant) {
+    mutating func finishProbe(_ verification: PortMappingVerification, _ now: Instant) {
         guard let probe else { return }
         endProbe()
         // One after the other, and not as fast as the server answers: it counts what each source asks.
@@ -135,6 +144,8 @@ extension PortMappingClient {
         guard let probe else { return }
         emit(.close(probe.socket, isAbrupt: false))
         if let mapped = probe.mapped { emit(.close(mapped, isAbrupt: false)) }
+        if let stream = probe.stream { emit(.close(stream, isAbrupt: true)) }
+        for guest in probe.guests.keys { emit(.close(guest, isAbrupt: true)) }
         self.probe = nil
     }
 
@@ -157,6 +168,12 @@ extension PortMappingClient {
             return
         }
         leases[index].verification = verification
+        if case .verified(let by, let isAlternate) = verification,
+            case .verified(let before, isAlternate)? = leases[index].told?.verification, before.address == by.address
+        {
+            // From which of its ports the server came this time is no news.
+            leases[index].verification = leases[index].told?.verification
+        }
         leases[index].seen = seen
         guard let mapping = leases[index].mapping, mapping != leases[index].told else { return }
         leases[index].told = mapping

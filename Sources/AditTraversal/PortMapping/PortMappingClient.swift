@@ -96,7 +96,10 @@ package struct PortMappingClient: SocketMachine {
         case .response(let id, let response): answered(id, response, now)
         case .closed(let id, let end): closed(id, end, now)
         case .networkChanged(let network): changed(network, now)
-        case .timer, .connected, .accepted, .bytes: break
+        case .connected(let id, _, _): probeConnected(id, now)
+        case .accepted(let id, let listener, _, let remote): probeAccepted(id, by: listener, remote)
+        case .bytes(let id, let bytes): probeBytes(id, bytes, now)
+        case .timer: break
         }
         advance(now)
     }

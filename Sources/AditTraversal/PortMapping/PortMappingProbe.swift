@@ -15,6 +15,10 @@ struct PortMappingProbe: Sendable {
         case openingMapped
         /// The server is asked to answer to the mapping.
         case probing
+        /// A TCP connection from the mapped port to the server is being made.
+        case connecting
+        /// The server is asked to connect to the mapping (CONNECT-BACK in docs/wire.md).
+        case awaiting
     }
 
     let lease: Int
@@ -22,7 +26,14 @@ struct PortMappingProbe: Sendable {
     let socket: SocketID
     let inside: IPEndpoint
     let externalPort: UInt16
+    /// The socket or listener behind the mapping.
     var mapped: SocketID?
+    /// The connection from the mapped port to the server, over TCP.
+    var stream: SocketID?
+    /// What came on that connection, at most a message.
+    var streamBytes: [UInt8] = []
+    /// Connections that came through the mapping and have not said who they are.
+    var guests: [SocketID: IPEndpoint] = [:]
     var step = Step.opening
     var transactions: [STUNTransactionID] = []
     var triesLeft = 0
@@ -37,6 +48,8 @@ struct PortMappingProbe: Sendable {
 
     /// How often each question is sent.
     static var tries: Int { 4 }
+    /// How many connections from elsewhere are looked at.
+    static var guestLimit: Int { 8 }
 
     mutating func begin(_ step: Step, at now: Instant) {
         self.step = step

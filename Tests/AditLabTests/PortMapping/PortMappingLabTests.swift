@@ -54,7 +54,12 @@ import Testing
             #expect(bench.told.lost.isEmpty)
             #expect(bench.told.mapped.count == 2)
             #expect((46...50).contains(bench.told.renewals), "\(bench.told.renewals)")
-            #expect(bench.told.mapped.first { $0.wish.transport == .tcp }?.verification == .notChecked(.tcp))
+            let tcp = bench.told.mapped.first { $0.wish.transport == .tcp }
+            guard case .verified(let server, isAlternate: true)? = tcp?.verification else {
+                Issue.record("TCP was not tried: \(String(describing: tcp))")
+                return
+            }
+            #expect(server.address == endpoint("203.0.113.11:1").address)
             client.update { $0.withdraw(at: lab.now) }
             try lab.run(for: .seconds(4))
             #expect(bench.mapper.entries.isEmpty)
