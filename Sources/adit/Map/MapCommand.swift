@@ -16,8 +16,8 @@ struct MapCommand: AsyncParsableCommand {
         commandName: "map",
         abstract: "A port of this network's router, without a server.",
         discussion: """
-            Asks the router by PCP, NAT-PMP and UPnP to lead a public port to PORT of this computer, keeps it until Ctrl-C,
-            and closes it then. A UDP port is tried from outside through a STUN server: that of the joined server, or --stun.
+            Asks the router by PCP, NAT-PMP and UPnP to lead a public port to PORT of this computer, keeps it until
+            Ctrl-C, and closes it then. The joined server, or the STUN server of --stun, tries the port from outside.
             Ports that are attacked within a day need --public.
             """
     )

@@ -151,7 +151,7 @@ struct MapScreen: Sendable {
         case .serverUnable:
             Text("the STUN server cannot answer to another port", zh: "STUN 服务器不能向其他端口回应")
         case .portInUse: Text("a program here uses the port already", zh: "本机已有程序在使用该端口")
-        case .tcp: Text("nobody tries TCP ports from outside", zh: "没有服务器从外部尝试 TCP 端口")
+        case .tcp: Text("the server cannot try this TCP port", zh: "服务器无法尝试这个 TCP 端口")
         }
     }
 
