@@ -58,6 +58,12 @@ NAT_TYPES = {
     "adm": Behavior("ADM", "ADF", RANDOM),
 }
 TYPES = (*NAT_TYPES, "fw", "public", "blocked", "web")
+# Longer names that the simulated lab takes too, and its words for what the kernel cannot do.
+ALIASES = {
+    "full-cone": "full", "address-restricted": "addr", "restricted": "addr", "port-restricted": "port",
+    "symmetric": "sym", "open": "public", "firewall": "fw",
+}  # fmt: skip
+SIMULATED = ("map", "filter", "alloc", "timer", "refresh")
 PROTOCOLS = ("udp", "tcp")
 DEFAULT_BLOCK = (20000, 22047)
 
@@ -122,6 +128,10 @@ def parse(text):
         if not equals:
             key, value = "nat", word
         for name in BOTH.get(key, (key,)):
+            if name.removeprefix("cgn_").removeprefix("udp_").removeprefix("tcp_") in SIMULATED:
+                raise LabError(f"{word}: only the simulated lab does {name}=, see `adit lab nat`")
+            if CHOICES.get(name, ())[: len(NAT_TYPES)] == tuple(NAT_TYPES):
+                value = ALIASES.get(value, value)
             if name not in DEFAULTS and name not in CHOICES:
                 raise LabError(
                     f"{key} is not a word of a site; the words are {' '.join(sorted({*DEFAULTS, *CHOICES, *BOTH}))}"
