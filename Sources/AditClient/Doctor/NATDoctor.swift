@@ -90,8 +90,15 @@ package struct NATDoctor: Sendable {
     /// - Throws: `ErrorCode.usage` for an interface that is not there, `nameDoesNotResolve` when no server's name
     ///   resolves, `CancellationError`.
     package func run(_ progress: @escaping @Sendable (Progress) -> Void) async throws -> NATReport {
-        let network = try network()
+        var network = try network()
         let servers = try await servers()
+        // Without a default route there may still be a way to these servers.
+        for server in servers {
+            switch server.endpoint.address {
+            case .v4: network.address = network.address ?? LocalNetwork.source(to: server.endpoint.address)
+            case .v6: network.addressV6 = network.addressV6 ?? LocalNetwork.source(to: server.endpoint.address)
+            }
+        }
         var configuration = NATDiscovery.Configuration(
             servers: servers,
             webChecks: await webChecks(),

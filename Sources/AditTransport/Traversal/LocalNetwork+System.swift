@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-import AditCore
+package import AditCore
 package import AditTraversal
 import CAditPlatform
 import Glibc
@@ -28,6 +28,11 @@ extension LocalNetwork {
         network.address = network.address ?? usable.first { if case .v4 = $0 { true } else { false } }
         network.addressV6 = network.addressV6 ?? usable.first { if case .v6 = $0 { true } else { false } }
         return network
+    }
+
+    /// The address from which datagrams to a destination would leave; nil where there is no way to it.
+    package static func source(to destination: IPAddress) -> IPAddress? {
+        DefaultRoute(to: destination)?.source
     }
 
     private static func network(_ routes: [DefaultRoute]) -> LocalNetwork {
