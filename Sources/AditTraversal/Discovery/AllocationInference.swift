@@ -36,9 +36,8 @@ struct AllocationInference {
         guard spread <= Self.widestBlock else {
             return ports.count < 8 ? .likely(.random, .fewAnswers) : .certain(.random)
         }
-        // The ends of the block lie beyond the outermost ports by about the mean gap.
-        let margin = spread / (ports.count - 1)
-        let block = UInt16(max(1, low - margin))...UInt16(min(65_535, high + margin))
+        // What was seen of it; its ends may lie a little further out.
+        let block = UInt16(max(0, low))...UInt16(min(65_535, high))
         return .likely(.block(block), .estimated)
     }
 

@@ -117,7 +117,7 @@ extension BehaviorObservations {
                 return .certain(filtering == .endpointIndependent ? .open : .firewall)
             case .likely(let filtering, let doubt):
                 return .likely(filtering == .endpointIndependent ? .open : .firewall, doubt)
-            case .unknown(let doubt): return .likely(.firewall, doubt)
+            case .unknown(let doubt): return .unknown(doubt)
             }
         }
         guard let mapping = report.mapping.value else {

@@ -45,6 +45,8 @@ struct PathInference {
         return max(count, 1)
     }
 
+    private var hasCarrierHop: Bool { hops.contains { $0.kind == .carrier } }
+
     var natCount: NATFinding<Int> {
         guard let isTranslated = isTranslated.value else { return .unknown(.noAnswer) }
         guard isTranslated else { return .certain(0) }
@@ -54,7 +56,12 @@ struct PathInference {
             return changes <= 2 ? .certain(2) : .likely(changes, .readFromAddresses)
         }
         if let outermostBox {
-            if outermostBox == 1 { return .certain(1) }
+            // A NAT that lets everybody in may stand behind a filter, and only addresses tell of it.
+            if outermostBox == 1 {
+                if hasCarrierHop { return .likely(changes, .readFromAddresses) }
+                return changes == 1 && !hops.isEmpty
+                    ? .certain(1) : .likely(1, hops.isEmpty ? .silentRouters : .readFromAddresses)
+            }
             let count = min(changes, outermostBox)
             if count == 2 { return .certain(2) }
             return .likely(count == 1 && hops.count < outermostBox ? 2 : count, .readFromAddresses)
@@ -75,11 +82,11 @@ struct PathInference {
             case .public: return .likely(true, .serversDisagree)
             }
         }
-        if outermostBox == 1 { return .certain(false) }
-        guard hops.contains(where: { $0.kind == .carrier }) else {
+        guard hasCarrierHop else {
+            if outermostBox == 1, changeCount == 1, !hops.isEmpty { return .certain(false) }
             return .likely(false, hops.isEmpty ? .silentRouters : .readFromAddresses)
         }
-        return outermostBox == nil ? .likely(true, .readFromAddresses) : .certain(true)
+        return outermostBox ?? 1 == 1 ? .likely(true, .readFromAddresses) : .certain(true)
     }
 }
 

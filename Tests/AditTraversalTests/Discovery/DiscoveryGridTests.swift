@@ -35,10 +35,8 @@ struct GridKind: Sendable, CustomTestStringConvertible {
 
     static func match(_ found: PortAllocation, _ real: PortAllocation) -> Bool {
         guard case .block(let seen) = found, case .block(let block) = real else { return found == real }
-        // The range is an estimate: a good part of the block, and not much more.
-        return Int(seen.lowerBound) > Int(block.lowerBound) - block.count / 4
-            && Int(seen.upperBound) < Int(block.upperBound) + block.count / 4
-            && seen.overlaps(block) && seen.count * 4 > block.count
+        // The range is what was seen of the block.
+        return block.contains(seen.lowerBound) && block.contains(seen.upperBound) && seen.count * 5 > block.count
     }
 }
 

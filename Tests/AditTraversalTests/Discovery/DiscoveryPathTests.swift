@@ -80,8 +80,19 @@ struct DiscoveryPathTests {
         var home = Self.cone
         home.passesICMP = false
         let report = try discover([home], seed: 9)
-        #expect(report.natCount == .certain(1))
-        #expect(report.isCarrierGrade == .certain(false))
+        #expect(report.natCount == .likely(1, .silentRouters))
+        #expect(report.isCarrierGrade == .likely(false, .silentRouters))
+    }
+
+    @Test("a carrier NAT that lets everybody in shows by its addresses", arguments: UInt64(1)...4)
+    func openCarrier(_ seed: UInt64) throws {
+        let report = try discover([Self.cone, Self.fullCone], seed: seed, Self.lossy)
+        #expect(report.udp.kind == .certain(.portRestrictedCone))
+        #expect(report.natCount == .likely(2, .readFromAddresses))
+        #expect(report.isCarrierGrade == .likely(true, .readFromAddresses))
+        let alone = try discover([Self.cone], seed: seed, Self.lossy)
+        #expect(alone.natCount == .certain(1))
+        #expect(alone.isCarrierGrade == .certain(false))
     }
 
     @Test("the router's own answer tells a carrier NAT that the way does not show")
