@@ -18,6 +18,16 @@ enum ProbeConnector {
         var failures: [ConnectFailure]
     }
 
+    /// A connection, from which nothing is read yet.
+    struct Connected: Sendable {
+        var channel: any Channel
+        /// What came all the same, from somebody who spoke first and hung up.
+        var keeper: NIOLoopBoundBox<FirstBytesKeeper>
+        var address: IPEndpoint
+        /// What became of the addresses that failed before.
+        var failures: [ConnectFailure]
+    }
+
     /// Tries all addresses at once, at most six of them.
     ///
     /// - Throws: in the future, `Failed`.
@@ -25,17 +35,23 @@ enum ProbeConnector {
         to addresses: [IPEndpoint],
         on loop: any EventLoop,
         limit: Duration
-    ) -> EventLoopFuture<(channel: any Channel, address: IPEndpoint, failures: [ConnectFailure])> {
-        let promise = loop.makePromise(of: (channel: any Channel, address: IPEndpoint, failures: [ConnectFailure]).self)
+    ) -> EventLoopFuture<Connected> {
+        let promise = loop.makePromise(of: Connected.self)
         let tried = Array(addresses.prefix(6))
         let state = Mutex((isDone: false, failures: [ConnectFailure]()))
         let shared = Shared(state: state)
         for address in tried {
+            let keeper = NIOLoopBoundBox.makeBoxSendingValue(FirstBytesKeeper(), eventLoop: loop)
             // Nothing is read before whoever asked has installed a handler.
             let bootstrap = ClientBootstrap(group: loop)
                 .connectTimeout(.nanoseconds(limit.wholeNanoseconds))
                 .channelOption(.autoRead, value: false)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(keeper.value)
+                    }
+                }
             let connected: EventLoopFuture<any Channel>
             do {
                 let place = try SocketAddress(
@@ -54,7 +70,9 @@ enum ProbeConnector {
                         return (!state.isDone, state.failures)
                     }
                     guard isFirst else { return channel.close(promise: nil) }
-                    promise.succeed((channel, address, failures))
+                    promise.succeed(
+                        Connected(channel: channel, keeper: keeper, address: address, failures: failures)
+                    )
                 case .failure(let error):
                     let failure = ConnectFailure(address, error, limit: limit)
                     let all = shared.state.withLock { state in
@@ -150,6 +168,7 @@ final class ProbeExchange<Answer: Sendable>: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { self.end(.timedOut, context) }
+        guard context.channel.isActive else { return end(.closed, context) }
         if !isTLS { send(context) }
     }
 

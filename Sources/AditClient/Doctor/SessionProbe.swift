@@ -123,19 +123,22 @@ final class SessionProbe: ChannelInboundHandler {
         case .up?: finish(isSilent ? .silent : .garbage, context)
         case .some: finish(nil, context)
         case nil:
-            tls = failure(error, isSilent: isSilent)
+            let time = Self.time(since: start)
+            tls = Self.failure(error, first: keeper.bytes, isSilent: isSilent, after: time)
             finish(nil, context)
         }
     }
 
-    private func failure(_ error: (any Error)?, isSilent: Bool) -> SessionFinding.TLS {
-        if let answer = HTTPFinding(head: keeper.bytes, time: Self.time(since: start)) { return .answersHTTP(answer) }
+    /// What the first bytes of a connection say about a handshake that failed.
+    static func failure(
+        _ error: (any Error)?,
+        first bytes: [UInt8],
+        isSilent: Bool,
+        after time: Duration
+    ) -> SessionFinding.TLS {
+        if let answer = HTTPFinding(head: bytes, time: time) { return .answersHTTP(answer) }
         // A record of TLS begins with its type, 20 to 23, and the version's 3.
-        if let first = keeper.bytes.first,
-            !(20...23).contains(first) || (keeper.bytes.count > 1 && keeper.bytes[1] != 3)
-        {
-            return .notTLS
-        }
+        if let first = bytes.first, !(20...23).contains(first) || (bytes.count > 1 && bytes[1] != 3) { return .notTLS }
         if isSilent { return .silent }
         return .broken(error.map(ProbeWords.words) ?? "the connection was closed")
     }

@@ -71,7 +71,7 @@ package struct SystemDoctorProbes: DoctorProbes {
             finding.failures = found.failures
             finding.connectTime = SessionProbe.time(since: start)
             let left = max(Doctor.sessionLimit - SessionProbe.time(since: start), .milliseconds(500))
-            let result = await speak(on: found.channel, host: host, trust: trust, limit: left)
+            let result = await speak(on: found, host: host, trust: trust, limit: left)
             finding.tls = result.tls
             finding.hello = result.hello
         } catch let error as ProbeConnector.Failed {
@@ -95,22 +95,26 @@ package struct SystemDoctorProbes: DoctorProbes {
     }
 
     private func speak(
-        on channel: any Channel,
+        on connection: ProbeConnector.Connected,
         host: String,
         trust: ServerTrust,
         limit: Duration
     ) async -> SessionProbe.Result {
         let promise = loop.makePromise(of: SessionProbe.Result.self)
+        let channel = connection.channel
         loop.execute {
+            let keeper = connection.keeper.value
+            guard channel.isActive else {
+                let tls = SessionProbe.failure(nil, first: keeper.bytes, isSilent: false, after: .zero)
+                return promise.succeed(SessionProbe.Result(tls: tls, hello: nil))
+            }
             do {
                 let tls = try ClientTLS(trust: trust, host: host, clientCertificate: nil, isAdit: true)
                 let (handler, check) = try tls.makeHandler()
-                let keeper = FirstBytesKeeper()
                 let probe = SessionProbe(check: check, keeper: keeper, limit: limit, promise: promise)
                 // From the back, since TLS begins as soon as its handler is there.
                 try channel.pipeline.syncOperations.addHandler(probe)
-                try channel.pipeline.syncOperations.addHandler(handler, position: .first)
-                try channel.pipeline.syncOperations.addHandler(keeper, position: .first)
+                try channel.pipeline.syncOperations.addHandler(handler, position: .after(keeper))
                 channel.setOption(.autoRead, value: true).whenSuccess { channel.read() }
             } catch {
                 promise.succeed(SessionProbe.Result(tls: .broken(ProbeWords.words(error)), hello: nil))
@@ -248,7 +252,7 @@ package struct SystemDoctorProbes: DoctorProbes {
                     judge: judge
                 )
                 try channel.pipeline.syncOperations.addHandler(probe)
-                if isTLS {
+                if isTLS, channel.isActive {
                     // Only whether it answers is looked at; nothing secret is sent.
                     let tls = try ClientTLS(
                         trust: .unverified(name: host),

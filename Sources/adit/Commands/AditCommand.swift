@@ -12,7 +12,7 @@ struct AditCommand: AsyncParsableCommand {
         subcommands: [
             JoinCommand.self, HTTPCommand.self, TCPCommand.self, UDPCommand.self, GameCommand.self, TLSCommand.self,
             MapCommand.self,
-            ClientCommand.self, StatusCommand.self,
+            ClientCommand.self, StatusCommand.self, DoctorCommand.self,
             ServerCommand.self, ConfigCommand.self, LabCommand.self, ExplainCommand.self, FRPServerCommand.self,
             FRPClientCommand.self, VersionCommand.self,
         ]

@@ -59,6 +59,7 @@ struct ScreenStyle: Sendable, Equatable {
             case "·": spelled += "-"
             case "…": spelled += "..."
             case "→": spelled += "->"
+            case "─": spelled += "-"
             case "↓": spelled += "in"
             case "↑": spelled += "out"
             case "“", "”": spelled += "\""

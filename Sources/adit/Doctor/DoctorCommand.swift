@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+import ArgumentParser
+import NIOCore
+import NIOPosix
+
+/// `adit doctor`: the way to the server, or what is asked for by name.
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Why doesn't it work? Checks the way from this computer to its server.",
+        subcommands: [DoctorPathCommand.self, DoctorNATCommand.self],
+        defaultSubcommand: DoctorPathCommand.self
+    )
+}
+
+/// `adit doctor [HOST[:PORT]]`
+struct DoctorPathCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "path",
+        abstract: "Why doesn't it work? Checks the way from this computer to its server.",
+        discussion: """
+            Looks at each hop, names the first that is broken, and one thing to do. It changes nothing, logs in nowhere, \
+            needs no rights and takes at most 8 s. The exit code is 1 when something is broken.
+            """
+    )
+
+    @Argument(help: "A server, HOST[:PORT]. Without it, the one that this computer joined last.")
+    var server: String?
+
+    @Option(help: "The language of the report: en or zh. Without it, the system's.")
+    var language: Language?
+
+    @Flag(help: "One JSON object.")
+    var json = false
+
+    func run() async throws {
+        let environment = ProcessFacts.environment()
+        var style = ProcessFacts.style(environment)
+        if let language { style.language = language }
+        // A computer without a state folder can look at a server all the same.
+        let home = server == nil ? try ProcessFacts.home() : try? ProcessFacts.home()
+        let processes = home.map(StatusSocket.askAll) ?? []
+        let subject = try DoctorSubject.choose(server, home: home, processes: processes)
+        let probes = SystemDoctorProbes(
+            on: MultiThreadedEventLoopGroup.singleton.next(),
+            home: home,
+            environment: environment
+        )
+        let start = NIODeadline.now()
+        let doctor = Doctor(probes: probes) { .nanoseconds((NIODeadline.now() - start).nanoseconds) }
+        let report = await doctor.examine(subject)
+        if json {
+            StandardStream.line(DoctorJSON.object(report, style.language).text)
+        } else {
+            for line in DoctorScreen.lines(report, style) { StandardStream.line(line) }
+        }
+        if report.firstBroken != nil { throw ExitCode.failure }
+    }
+}
