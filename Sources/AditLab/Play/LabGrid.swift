@@ -19,6 +19,23 @@ package struct LabGrid: Sendable {
         package var outlook: Outlook
         /// What the play showed.
         package var isConnected: Bool
+
+        /// Makes it from its parts.
+        package init(
+            a: NATRule,
+            b: NATRule,
+            transport: PunchTransport,
+            seed: LabSeed,
+            outlook: Outlook,
+            isConnected: Bool
+        ) {
+            self.a = a
+            self.b = b
+            self.transport = transport
+            self.seed = seed
+            self.outlook = outlook
+            self.isConnected = isConnected
+        }
     }
 
     /// What came of plays.
