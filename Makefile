@@ -22,8 +22,8 @@ release: ## one binary with the Swift runtime inside, dist/adit
 lint: ## format and syntax of every text
 	@dev/lint
 
-bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http, JSON=FILE)
-	@dev/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun, JSON=FILE)
+	@dev/bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 grid: ## every pair of NAT kinds in the simulated internet against theory, with the release binary (SEEDS=20)
 	@$(or $(ADIT),dist/adit) lab grid --seeds $(or $(SEEDS),20)
