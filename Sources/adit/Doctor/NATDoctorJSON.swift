@@ -33,7 +33,7 @@ enum NATDoctorJSON {
             "pooling": word(report.udp.pooling.value?.rawValue),
             "lifetime": lifetime(report.udp.lifetime.value),
             "port_mapping": portMapping(report),
-            "udp_blocked": .boolean(access == .udpBlocked || access == .webOnly),
+            "udp_blocked": .boolean(report.udp.reach.value == false && report.udpV6.reach.value != true),
             "web_only": .boolean(access == .webOnly),
             "captive_portal": portal(report.captivePortal),
             "firewall": .boolean(report.isFirewalled),
