@@ -17,14 +17,8 @@ struct ProbeSocketTests {
         guard case .v6 = endpoint.address else { return true }
         let descriptor = socket(AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
         defer { close(descriptor) }
-        var place = sockaddr_in6()
-        place.sin6_family = sa_family_t(AF_INET6)
-        place.sin6_addr = in6addr_loopback
-        return withUnsafePointer(to: &place) { place in
-            place.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in6>.size)) == 0
-            }
-        }
+        var place = RawAddress.loopbackV6
+        return RawAddress.claim(descriptor, &place)
     }
 
     @Test(arguments: families)
@@ -165,6 +159,25 @@ struct ProbeSocketTests {
     private var foreignPort: IPEndpoint { IPEndpoint(MachineBench.loopback.address, 9) }
 }
 
+/// The bytes of `sockaddr_in` and `sockaddr_in6` (POSIX `netinet/in.h`).
+private enum RawAddress {
+    static let loopback = family(AF_INET) + [0, 0, 127, 0, 0, 1] + [UInt8](repeating: 0, count: 8)
+    static let loopbackV6 = family(AF_INET6) + [UInt8](repeating: 0, count: 21) + [1, 0, 0, 0, 0]
+
+    /// Binds a socket and reads where it is bound; false when that fails.
+    static func claim(_ descriptor: Int32, _ place: inout [UInt8]) -> Bool {
+        place.withUnsafeMutableBytes { bytes in
+            guard let address = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
+            var size = socklen_t(bytes.count)
+            return Glibc.bind(descriptor, address, size) == 0 && getsockname(descriptor, address, &size) == 0
+        }
+    }
+
+    private static func family(_ number: Int32) -> [UInt8] {
+        withUnsafeBytes(of: sa_family_t(number)) { Array($0) }
+    }
+}
+
 /// A socket that sees the time to live of what it receives (ip(7), IP_RECVTTL).
 private struct TimeToLiveReceiver: ~Copyable {
     private let descriptor: Int32
@@ -172,19 +185,11 @@ private struct TimeToLiveReceiver: ~Copyable {
 
     init() throws {
         descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        var place = sockaddr_in()
-        place.sin_family = sa_family_t(AF_INET)
-        place.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var place = RawAddress.loopback
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_IP), IP_RECVTTL, &on, 4)
-        let descriptor = self.descriptor
-        let isBound = withUnsafeMutablePointer(to: &place) { place in
-            place.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        port = UInt16(bigEndian: place.sin_port)
+        let isBound = RawAddress.claim(descriptor, &place)
+        port = UInt16(place[2]) << 8 | UInt16(place[3])
         if !isBound { throw MachineBench.Unexpected() }
     }
 
