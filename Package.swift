@@ -112,15 +112,15 @@ let package = Package(
         .testTarget(
             name: "AditServerTests",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
-                nioCore, nioLocks, nioPosix, nioEmbedded, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport",
+                "AditServer", nioCore, nioLocks, nioPosix, nioEmbedded, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
             ]
         ),
         .testTarget(
             name: "AditClientTests",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditClient",
-                nioCore, nioPosix, nioEmbedded, logging,
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport",
+                "AditClient", nioCore, nioPosix, nioEmbedded, logging,
             ]
         ),
         .testTarget(

@@ -14,6 +14,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -177,6 +178,31 @@ def renewal(lab, server):
     return "leases of 10 s renewed three times; made again after the router lost its power"
 
 
+def own_server(lab, server):
+    """An Adit server tries TCP as well, by connecting to the mapped port."""
+    listen = [word for address in lab.numbers.servers for word in ("--stun-address", address)]
+    with tempfile.TemporaryDirectory() as home:
+        words = ["env", f"ADIT_HOME={home}", "LC_ALL=C.UTF-8", os.environ["ADIT"], "server", "--listen", server]
+        words += ["--port", "7000", "--http-port", "8080", "--stun-port", "3578", "--stun-alternate-port", "3579", *listen]
+        process = lab.start("s", words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            lines = []
+            while not lines or "the server runs" not in lines[-1]:
+                lines.append(process.stdout.readline())
+                assert lines[-1], "".join(lines)
+            with lab.upnp("A"), Map(lab, "hA", str(PORT), "--stun", f"{server}:3578") as client:
+                for transport in ("udp", "tcp"):
+                    event = client.wait_for("mapped", transport=transport)
+                    assert event["verified"], event
+                    assert event["verifiedBy"].split(":")[0] == lab.numbers.servers[1], event
+                assert client.end() == 0
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+            process.stdout.close()
+    return "UDP and TCP tried by an Adit server, from its other address"
+
+
 def refusals(lab, server):
     with Map(lab, "hA", str(PORT)) as client:
         begun = time.monotonic()
@@ -216,7 +242,7 @@ def main():
         return 0
     failed = 0
     begun = time.monotonic()
-    for site, proofs in (("port", (each_protocol, conflict, renewal, refusals)), ("port,cgn=port", (double_nat,))):
+    for site, proofs in (("port", (each_protocol, own_server, conflict, renewal, refusals)), ("port,cgn=port", (double_nat,))):
         with Lab.up(f"pm{os.getpid()}", a=site, b="port", routable=True, owned=True) as lab:
             with judges.coturn(lab, "--no-auth"):
                 for proof in proofs:
