@@ -74,6 +74,29 @@ package struct PortMapping: Sendable, Hashable {
     /// What stands between the router and the internet; nil for nothing that is known.
     package var doubleNAT: PortMappingDoubleNAT?
 
+    /// Makes it from its parts.
+    package init(
+        wish: PortMappingWish,
+        inside: IPEndpoint,
+        external: IPEndpoint,
+        protocol: PortMappingProtocol,
+        router: IPAddress,
+        lifetime: Duration?,
+        renewals: Int,
+        verification: PortMappingVerification,
+        doubleNAT: PortMappingDoubleNAT?
+    ) {
+        self.wish = wish
+        self.inside = inside
+        self.external = external
+        self.protocol = `protocol`
+        self.router = router
+        self.lifetime = lifetime
+        self.renewals = renewals
+        self.verification = verification
+        self.doubleNAT = doubleNAT
+    }
+
     /// Whether a packet from outside arrived through it.
     package var isVerified: Bool {
         if case .verified = verification { true } else { false }
