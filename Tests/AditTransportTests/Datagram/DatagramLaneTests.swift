@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditCore
+import AditTransport
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Testing
+
+@Suite("Lanes of datagrams")
+struct DatagramLaneTests {
+    /// Sends everything back, with the number of its socket in front, from the socket that the first byte names.
+    private final class Echo: DatagramAnswerer {
+        let locals = NIOLockedValueBox<[IPAddress]>([])
+
+        func received(
+            _ bytes: UnsafeRawBufferPointer,
+            from path: DatagramPath,
+            on socket: Int,
+            answers: borrowing DatagramAnswers
+        ) {
+            locals.withLockedValue { locals in
+                if let local = path.local { locals.append(local) }
+            }
+            guard let first = bytes.first else { return }
+            answers.put([UInt8(socket)] + bytes, to: path, from: Int(first))
+        }
+
+        func endedRound(lost: Int) {}
+    }
+
+    /// Collects what comes back, until there is enough.
+    private final class Ear: DatagramSocketDelegate {
+        private let expected: Int
+        private let done: EventLoopPromise<[[UInt8]]>
+        private var seen: [[UInt8]] = []
+
+        init(_ expected: Int, _ done: EventLoopPromise<[[UInt8]]>) {
+            self.expected = expected
+            self.done = done
+        }
+
+        func received(_ payload: UnsafeRawBufferPointer, from path: DatagramPath) {
+            seen.append(Array(payload))
+            if seen.count == expected { done.succeed(seen) }
+        }
+
+        func endedRound() {}
+        func peerRefused() { done.fail(ChannelError.eof) }
+        func closed() {}
+    }
+
+    private let loop = MultiThreadedEventLoopGroup.singleton.next()
+
+    /// Sends datagrams from a connected socket and gives what comes back.
+    private func exchange(_ payloads: [[UInt8]], with place: IPEndpoint, expecting count: Int) async throws -> [[UInt8]]
+    {
+        let done = loop.makePromise(of: [[UInt8]].self)
+        let late = loop.scheduleTask(in: .seconds(20)) { done.fail(ChannelError.connectTimeout(.seconds(20))) }
+        let close = try await loop.submit { [loop] in
+            let made = try DatagramSocket.connect(to: place, on: loop, delegate: Ear(count, done))
+            for payload in payloads {
+                payload.withUnsafeBytes { bytes in
+                    made.socket.send(bytes)
+                    made.socket.flush()
+                }
+            }
+            return NIOLoopBound(made.socket, eventLoop: loop)
+        }.get()
+        defer {
+            late.cancel()
+            loop.execute { close.value.close() }
+        }
+        return try await done.futureResult.get()
+    }
+
+    @Test("each datagram is answered from the address that was asked, on a socket for every address as well")
+    func addresses() async throws {
+        let echo = Echo()
+        let sockets = [try DatagramLane.bind(.v4(0), port: 0)]
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: echo)
+        let places: [IPAddress] = [.v4(0x7F00_0001), .v4(0x7F00_0009), .v6(high: 0, low: 1)]
+        for place in places {
+            // A connected socket takes answers from there alone.
+            let answers = try await exchange([[0, 1, 2]], with: IPEndpoint(place, sockets[0].port), expecting: 1)
+            #expect(answers == [[0, 0, 1, 2]])
+        }
+        #expect(echo.locals.withLockedValue { $0 } == places)
+        lane.stop()
+    }
+
+    @Test("more than one round of them is answered, and those that are too long are left out")
+    func rounds() async throws {
+        let sockets = [try DatagramLane.bind(.v4(0x7F00_0001), port: 0)]
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo())
+        var payloads = (0..<150).map { [0, UInt8($0)] }
+        payloads.insert([UInt8](repeating: 0, count: 2049), at: 70)
+        payloads.insert([UInt8](repeating: 0, count: 9000), at: 10)
+        payloads.insert([], at: 5)
+        let answers = try await exchange(payloads, with: IPEndpoint(.v4(0x7F00_0001), sockets[0].port), expecting: 150)
+        #expect(answers == (0..<150).map { [0, 0, UInt8($0)] })
+        lane.stop()
+    }
+
+    @Test("an answer may leave from another socket")
+    func otherSocket() async throws {
+        let sockets = [
+            try DatagramLane.bind(.v4(0x7F00_0001), port: 0), try DatagramLane.bind(.v4(0x7F00_0001), port: 0),
+        ]
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo())
+        let place = IPEndpoint(.v4(0x7F00_0001), sockets[0].port)
+        // What comes from the second socket does not reach a socket that is connected to the first.
+        #expect(try await exchange([[1, 5], [0, 6]], with: place, expecting: 1) == [[0, 0, 6]])
+        lane.stop()
+    }
+
+    @Test("a port that is taken is told, and free again after the end")
+    func ports() async throws {
+        let first = try DatagramLane.bind(.v4(0x7F00_0001), port: 0)
+        #expect(throws: IOError.self) { try DatagramLane.bind(.v4(0x7F00_0001), port: first.port) }
+        DatagramLane.close(first)
+        DatagramLane.close(try DatagramLane.bind(.v4(0x7F00_0001), port: first.port))
+    }
+}
