@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import ArgumentParser
 import Testing
 
 @testable import adit
