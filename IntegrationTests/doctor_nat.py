@@ -4,7 +4,7 @@
 """`adit doctor nat` against Adit's own STUN server, coturn, poor servers, hostile ones and nobody.
 
 The environment variable ADIT names the binary. Nothing leaves this machine but questions to its own router, and no port is
-fixed. NATs of every type are nat_doctor.py's.
+fixed. NATs of every type are doctor_kernel.py's.
 """
 
 import concurrent.futures

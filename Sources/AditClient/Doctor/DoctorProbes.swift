@@ -17,8 +17,9 @@ package struct DoctorSubject: Sendable {
     package var isJoined: Bool
     /// The server's domain; empty when it is not known.
     package var domain: String
-    /// Ports on which the server shows names, without TLS and with it.
+    /// The port on which the server shows names without TLS.
     package var httpPort: UInt16?
+    /// The port on which the server shows names with TLS.
     package var httpsPort: UInt16?
     /// Where it answers STUN; nil when that is not known.
     package var stun: STUNOffer?

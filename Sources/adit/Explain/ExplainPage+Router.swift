@@ -12,7 +12,7 @@ extension ExplainPage {
             zh: "adit map 通过 PCP、NAT-PMP 和 UPnP 向路由器申请端口，三种方式都没有回应。"
         ),
         causes: Text(
-            "UPnP and NAT-PMP are off in the router, as in many offices, hotels and mobile networks; a guest Wi-Fi keeps devices apart; a VPN carries all traffic.",
+            "UPnP and NAT-PMP are off, as in many offices and hotels; a guest Wi-Fi keeps devices apart; a VPN carries all.",
             zh: "路由器关闭了 UPnP 和 NAT-PMP（办公室、酒店、移动网络常见）；访客 Wi-Fi 隔离了设备；或所有流量都走 VPN。"
         ),
         check: Text("adit doctor nat    shows what the router answers", zh: "adit doctor nat    查看路由器的回应"),
@@ -35,7 +35,7 @@ extension ExplainPage {
             zh: "路由器会回应端口请求，但拒绝了这一个。"
         ),
         causes: Text(
-            "Its settings allow only some devices or ports (often none below 1024); the port belongs to another device; its table is full; it is not connected itself.",
+            "It allows only some devices or ports (often none below 1024), another device has the port, or its table is full.",
             zh: "设置只允许部分设备或端口（常常不允许 1024 以下）；端口属于其他设备；映射表已满；或它自己没有联网。"
         ),
         check: Text("The router's page lists its port mappings.", zh: "路由器页面会列出端口映射。"),

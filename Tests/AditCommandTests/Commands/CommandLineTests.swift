@@ -159,10 +159,11 @@ import Testing
     func help() {
         let text = AditCommand.helpMessage(columns: 100)
         for name in [
-            "join", "http", "tcp", "client", "status", "config", "explain", "server", "frps", "frpc", "version",
+            "join", "http", "tcp", "map", "client", "status", "doctor", "config", "lab", "explain", "server", "frps",
+            "frpc", "version",
         ] {
             #expect(text.contains("  \(name) "))
         }
-        for name in ["net", "doctor", "share"] { #expect(!text.contains("  \(name) ")) }
+        for name in ["net", "share"] { #expect(!text.contains("  \(name) ")) }
     }
 }

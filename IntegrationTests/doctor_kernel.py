@@ -4,7 +4,7 @@
 """`adit doctor nat --json` in every type of the kernel lab, against `adit server` and coturn, also on a bad line.
 
 The environment variable ADIT names the binary. Needs root and network namespaces; says SKIPPED where there are none.
-Arguments choose the cases: `nat_doctor.py sym` runs those whose site begins with `sym`.
+Arguments choose the cases: `doctor_kernel.py sym` runs those whose site begins with `sym`.
 """
 
 import contextlib
