@@ -116,15 +116,15 @@ private struct Puppet: SocketMachine {
             .open(SocketID(4), .tcp(local: shared, remote: endpoint("10.0.0.2:81"))),
             .write(SocketID(2), [1]),
         ]) { lab, _, peer in
-            _ =
-                peer.listen(port: webPort)?.onAccept = { [unowned peer] connection in
-                    connection.onEvent = { [unowned connection] event in
-                        guard case .bytes = event else { return }
-                        connection.write([2])
-                        connection.close()
-                        _ = peer.connect(to: shared)
-                    }
+            let listener = peer.listen(port: webPort)
+            listener?.onAccept = { [unowned peer] connection in
+                connection.onEvent = { [unowned connection] event in
+                    guard case .bytes = event else { return }
+                    connection.write([2])
+                    connection.close()
+                    _ = peer.connect(to: shared)
                 }
+            }
         } check: { _, _, inputs in
             #expect(inputs.contains(.opened(SocketID(1), local: shared)))
             #expect(inputs.contains(.closed(SocketID(3), .addressUnavailable)))

@@ -165,7 +165,8 @@ import Testing
             #expect(try bench.mapped(socket).allSatisfy { $0 == nil })
             let ends = Box<[LabTCPEvent]>([])
             for port: UInt16 in [80, 443, 3478] {
-                _ = bench.server.listen(port: port)?.onAccept = { _ in }
+                let listener = try #require(bench.server.listen(port: port))
+                listener.onAccept = { _ in }
                 let remote = IPEndpoint(bench.serverEndpoints[0].address, port)
                 try bench.inside.connect(to: remote).get().onEvent = { ends.value.append($0) }
             }
