@@ -18,7 +18,7 @@ package struct PortMapOrder: Sendable, Hashable {
     package var external: UInt16?
     /// Whether no other port outside will do.
     package var isExact: Bool
-    /// How long the router is asked to keep it each time, in seconds, from 1 minute to a day.
+    /// How long the router is asked to keep it each time, in seconds, from 10 s to a day.
     package var lifetime: UInt32
 
     /// How long a router may be asked to keep a port, in seconds.

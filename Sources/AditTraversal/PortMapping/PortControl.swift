@@ -53,10 +53,14 @@ struct PortControl: Sendable {
 
     var nextDeadline: Instant? { active.map { exchanges[$0].nextAt }.min() }
 
-    /// The requests that may be sent: those by NAT-PMP wait for each other, as its errors do not say what they are about.
+    /// The requests that may be sent: those by NAT-PMP wait for each other, as its errors do not say what they are about,
+    /// and a port is asked for by PCP when its removal is over, lest that be sent again afterwards.
     private var active: [Int] {
         var hasNATPMP = false
         return exchanges.indices.filter { index in
+            if case .map(let lease, .pcp) = exchanges[index].purpose {
+                return !exchanges.contains { $0.purpose == .remove(lease: lease, .pcp) }
+            }
             guard exchanges[index].purpose.protocol == .natPMP else { return true }
             defer { hasNATPMP = true }
             return !hasNATPMP

@@ -154,10 +154,7 @@ extension PortMappingClient {
         where leases[number].isIPv6 == controls[index].isIPv6 && leases[number].wish.transport == transport
             && leases[number].wish.internalPort == internalPort
         {
-            if lifetime == 0, controls[index].finish(.remove(lease: number, .natPMP)) {
-                leases[number].grant = nil
-                return
-            }
+            if lifetime == 0, controls[index].finish(.remove(lease: number, .natPMP)) { return removed(number) }
             guard controls[index].finish(.map(lease: number, .natPMP)) else { continue }
             if controls[index].natPMPEpoch.hasRestarted(answer.epoch, at: now) {
                 restarted(.natPMP, isIPv6: controls[index].isIPv6, except: number)
@@ -215,7 +212,7 @@ extension PortMappingClient {
             !answer.options.contains(where: { if case .thirdParty = $0 { true } else { false } })
         else { return }
         if controls[index].finish(.remove(lease: number, .pcp)) {
-            if answer.result == .success { leases[number].grant = nil }
+            if answer.result == .success { removed(number) }
             return
         }
         guard controls[index].finish(.map(lease: number, .pcp)) else { return }

@@ -199,9 +199,11 @@ extension PortMappingClient {
 
     // MARK: The end
 
-    func isHeldByRouter(_ index: Int) -> PortMappingProtocol? {
+    private func isHeldByRouter(_ index: Int) -> PortMappingProtocol? {
         if let grant = leases[index].grant { return grant.protocol }
-        if case .asking(let name) = leases[index].state { return name }
+        // UPnP removes by external port, which may be another's until the router has given it; what is on its way is
+        // removed when the answer comes.
+        if case .asking(let name) = leases[index].state, name != .upnp { return name }
         return nil
     }
 
@@ -222,6 +224,11 @@ extension PortMappingClient {
         } else {
             askControl(index, name, lifetime: 0, tries: 4, now)
         }
+    }
+
+    /// The router forgot a port. Before the end that is one that was not wanted, and the lease may have another by now.
+    mutating func removed(_ index: Int) {
+        if withdrawUntil != nil { leases[index].grant = nil }
     }
 
     mutating func finishWithdrawal(_ now: Instant) {

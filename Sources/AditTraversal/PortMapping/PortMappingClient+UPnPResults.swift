@@ -17,8 +17,10 @@ extension PortMappingClient {
         case .owner(let lease): finishedOwner(lease, result, now)
         case .clear(let lease): callMapping(lease)
         case .remove(let lease):
-            if case .values = result { leases[lease].grant = nil }
-            if case .fault(.noSuchEntry) = result { leases[lease].grant = nil }
+            switch result {
+            case .values, .fault(.noSuchEntry): removed(lease)
+            case .fault: break
+            }
         case .check(let lease): finishedCheck(lease, result)
         }
     }
@@ -61,7 +63,7 @@ extension PortMappingClient {
     /// Asks for the wanted port; of IGD:2, where another will do too, for that one or any.
     mutating func callMapping(_ index: Int) {
         let lease = leases[index]
-        guard let service = upnp.service, let client = upnp.local else { return }
+        guard withdrawUntil == nil, let service = upnp.service, let client = upnp.local else { return }
         let isPermanent = lease.isPermanent || upnp.onlyPermanent
         let mapping = UPnPPortMapping(
             lease.wish.transport,
@@ -125,7 +127,8 @@ extension PortMappingClient {
             callMapping(index)
         case .conflictInMappingEntry, .conflictWithOtherMechanisms:
             conflict(index, asked, now)
-        case .samePortValuesRequired where asked.externalPort != asked.internalPort && !leases[index].wish.isExact:
+        case .samePortValuesRequired
+        where asked.externalPort != asked.internalPort && !leases[index].wish.isExact && leases[index].grant == nil:
             leases[index].wanted = asked.internalPort
             callMapping(index)
         case .notAuthorized: refuse(index, .upnp, .notAuthorized, now)

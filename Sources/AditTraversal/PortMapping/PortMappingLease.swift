@@ -91,11 +91,21 @@ struct PortMappingLease: Sendable {
 /// What a router's seconds since it began say (RFC 6886 section 3.6, RFC 6887 section 8.5).
 struct PortMappingEpoch: Sendable {
     private var last: (seconds: UInt32, at: Instant)?
+    private var restartedAt: Instant?
+
+    /// No router starts twice in this time; one whose seconds jump would make ports come and go as fast as it answers.
+    private static var restartTime: Duration { .seconds(10) }
 
     /// Takes the seconds of an answer; true when the router has lost its mappings since the last one.
     mutating func hasRestarted(_ seconds: UInt32, at now: Instant) -> Bool {
         defer { last = (seconds, now) }
-        guard let last else { return false }
+        guard let last, isRestart(seconds, after: last, at: now) else { return false }
+        if let before = restartedAt, now < before + Self.restartTime { return false }
+        restartedAt = now
+        return true
+    }
+
+    private func isRestart(_ seconds: UInt32, after last: (seconds: UInt32, at: Instant), at now: Instant) -> Bool {
         if Int64(seconds) < Int64(last.seconds) - 1 { return true }
         let client = (now - last.at).inSeconds
         let server = Double(seconds) - Double(last.seconds)

@@ -28,9 +28,9 @@ package struct UPnPService: Sendable, Hashable {
 package struct UPnPDescription: Sendable, Hashable {
     /// What relative URLs begin with; nil for the description's own place.
     package var base: String?
-    /// The router's name for people, at most 64 characters; empty for none.
+    /// The router's name for people, at most 64 Unicode scalars without control characters; empty for none.
     package var friendlyName: String
-    /// The maker's name for the model, at most 64 characters; empty for none.
+    /// The maker's name for the model, bounded like the other; empty for none.
     package var modelName: String
     /// The services that map ports: version 2 before version 1, IP before PPP, at most 8.
     package var services: [UPnPService]
@@ -58,10 +58,22 @@ package struct UPnPDescription: Sendable, Hashable {
         services.sort { (order.firstIndex(of: $0.kind) ?? 0) < (order.firstIndex(of: $1.kind) ?? 0) }
         return UPnPDescription(
             base: root.text(of: "URLBase"),
-            friendlyName: String((device.text(of: "friendlyName") ?? "").prefix(64)),
-            modelName: String((device.text(of: "modelName") ?? "").prefix(64)),
+            friendlyName: name(device.text(of: "friendlyName")),
+            modelName: name(device.text(of: "modelName")),
             services: Array(services.prefix(serviceLimit))
         )
+    }
+
+    /// What may be shown: one that turns the direction of writing or moves a cursor is not a name.
+    private static func name(_ text: String?) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in (text ?? "").unicodeScalars where scalars.count < 64 {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: continue
+            default: scalars.append(scalar)
+            }
+        }
+        return String(scalars)
     }
 
     private static func collect(_ device: XMLElement, _ services: inout [UPnPService]) {

@@ -106,6 +106,19 @@ import Testing
         withEachBitFlipped(bytes) { PortMappingDecoders.description($0) }
     }
 
+    @Test func namesHaveALengthAndNoControlCharacters() throws {
+        var bytes: [UInt8] = []
+        let accents = String(repeating: "\u{301}", count: 5000)
+        UPnPDescription(
+            friendlyName: "A\tB\u{9B}2J\u{202E}C",
+            modelName: "e" + accents,
+            services: []
+        ).encode(into: &bytes)
+        let description = try UPnPDescription.decode(bytes.span.bytes)
+        #expect(description.friendlyName == "AB2JC")
+        #expect(description.modelName.unicodeScalars.count == 64)
+    }
+
     @Test func callsComeBackAsTheyWere() throws {
         let mapping = UPnPPortMapping(
             .udp,
