@@ -3,6 +3,7 @@
 
 import AditCore
 import AditTraversal
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -13,13 +14,22 @@ struct STUNConnectBack: Sendable {
     let own: IPAddress
 
     /// Connects once, writes what there is to write, and closes; ends after `ConnectBackResponder.patience` at the latest.
-    func run(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+    ///
+    /// - Parameter opened: takes the connection before it is there.
+    func run(
+        on eventLoop: any EventLoop,
+        opened: @escaping @Sendable (any Channel) -> Void
+    ) -> EventLoopFuture<Void> {
         let patience = TimeAmount.nanoseconds(ConnectBackResponder.patience.wholeNanoseconds)
         do {
             let destination = IPEndpoint(plan.destination.address.unmapped, plan.destination.port)
             return try ClientBootstrap(group: eventLoop)
                 .bind(to: Self.socketAddress(IPEndpoint(own, 0)))
                 .connectTimeout(patience)
+                .channelInitializer { channel in
+                    opened(channel)
+                    return channel.eventLoop.makeSucceededVoidFuture()
+                }
                 .connect(to: Self.socketAddress(destination))
                 .flatMap { channel in
                     let limit = eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
@@ -30,6 +40,13 @@ struct STUNConnectBack: Sendable {
         } catch {
             return eventLoop.makeFailedFuture(error)
         }
+    }
+
+    /// Whether a connection failed here, and not at the peer or on the way to it: what was promised cannot be kept.
+    static func isOwnFault(_ error: any Error) -> Bool {
+        guard let error = error as? IOError else { return false }
+        // EACCES and the unreachable ones may come from the network (icmpv6(7), RFC 4443 section 3.1).
+        return [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EADDRINUSE, EPERM].contains(error.errnoCode)
     }
 
     private static func socketAddress(_ endpoint: IPEndpoint) throws -> SocketAddress {

@@ -68,9 +68,14 @@ struct STUNOpening: Sendable {
             }
             tls = try await whereOptional(setup.isTLSPortOptional) {
                 var port = Port()
-                for place in places {
-                    let number = port.listeners.isEmpty ? setup.tlsPort : port.number
-                    port.listeners.append(try await listen(at: place, number, .tls, streams))
+                do {
+                    for place in places {
+                        let number = port.listeners.isEmpty ? setup.tlsPort : port.number
+                        port.listeners.append(try await listen(at: place, number, .tls, streams))
+                    }
+                } catch {
+                    for listener in port.listeners { try? await listener.close() }
+                    throw error
                 }
                 return port
             }
@@ -110,6 +115,7 @@ struct STUNOpening: Sendable {
             makeDesk(),
             limits: limits,
             alternatePort: alternate?.number,
+            ownPorts: Set([first, alternate, tls].compactMap { $0?.number }),
             parts: parts,
             certificates: certificates
         )

@@ -48,6 +48,7 @@ final class STUNService: Sendable {
     func stop() {
         for listener in listeners { listener.close(promise: nil) }
         lane.stop()
+        streams.stop()
     }
 
     /// What a device that came from there is told.

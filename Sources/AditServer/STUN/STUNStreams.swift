@@ -39,9 +39,17 @@ final class STUNStreams: Sendable {
         var desk: STUNDesk
         var connections = 0
         var refused = 0
-        var connectBack = ConnectBackResponder()
+        var connectBack: ConnectBackResponder
         var pendingConnectBacks = 0
+        /// Until when nothing is promised, because it could not be kept.
+        var isUnableUntil: Instant?
+        /// All connections, in both directions.
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var isStopped = false
     }
+
+    /// How long nothing is promised after a connection that could not be made here.
+    private static let recovery = Duration.seconds(30)
 
     private let limits: Limits
     private let gate: AcceptGate
@@ -56,6 +64,7 @@ final class STUNStreams: Sendable {
         _ desk: STUNDesk,
         limits: Limits,
         alternatePort: UInt16?,
+        ownPorts: Set<UInt16>,
         parts: AditServer.Parts,
         certificates: CertificateStore
     ) {
@@ -63,7 +72,7 @@ final class STUNStreams: Sendable {
         self.alternatePort = alternatePort
         self.certificates = certificates
         gate = AcceptGate(maximumTotal: limits.total, maximumPerAddress: limits.fromOneAddress)
-        state = NIOLockedValueBox(State(desk: desk))
+        state = NIOLockedValueBox(State(desk: desk, connectBack: ConnectBackResponder(ownPorts: ownPorts)))
         clock = parts.clock
         identity = parts.identity.tls
         patience = parts.handshakePatience
@@ -121,11 +130,32 @@ final class STUNStreams: Sendable {
             return false
         }
         state.withLockedValue { $0.connections += 1 }
+        keep(channel)
         channel.closeFuture.whenComplete { _ in
             self.gate.leave(address)
             self.state.withLockedValue { $0.connections -= 1 }
         }
         return true
+    }
+
+    /// Keeps a connection in mind, so that it ends with the service.
+    private func keep(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        let isStopped = state.withLockedValue { state in
+            if !state.isStopped { state.channels[id] = channel }
+            return state.isStopped
+        }
+        if isStopped { return channel.close(promise: nil) }
+        channel.closeFuture.whenComplete { _ in self.state.withLockedValue { $0.channels[id] = nil } }
+    }
+
+    /// Closes every connection, and makes no further one.
+    func stop() {
+        let channels = state.withLockedValue { state in
+            state.isStopped = true
+            return Array(state.channels.values)
+        }
+        for channel in channels { channel.close(promise: nil) }
     }
 
     private func makeHandler(_ channel: any Channel, over transport: STUNTransport) -> STUNStreamHandler {
@@ -171,12 +201,25 @@ final class STUNStreams: Sendable {
                 into: &reply
             )
             guard route != nil else { return (state.desk.counters.limited > limited ? .limited : .silent, nil) }
+            // Behind a proxy for TLS the peer is not the one that asks.
+            guard transport == .tcp else { return (.answered, nil) }
             return (.answered, Self.connectBack(&state, message, from: source, at: own.address.unmapped, now, &reply))
         }
-        back?.run(on: eventLoop).whenComplete { _ in
-            self.state.withLockedValue { $0.pendingConnectBacks -= 1 }
-        }
+        // The promise is on its way before what it promises.
+        if let back { eventLoop.execute { self.run(back, on: eventLoop) } }
         return outcome
+    }
+
+    private func run(_ back: STUNConnectBack, on eventLoop: any EventLoop) {
+        back.run(on: eventLoop) { self.keep($0) }.whenComplete { result in
+            let now = self.clock.now()
+            self.state.withLockedValue { state in
+                state.pendingConnectBacks -= 1
+                if case .failure(let error) = result, STUNConnectBack.isOwnFault(error) {
+                    state.isUnableUntil = now + Self.recovery
+                }
+            }
+        }
     }
 
     /// The connection that a request asks for, promised in its response; nil when there is to be none.
@@ -188,16 +231,19 @@ final class STUNStreams: Sendable {
         _ now: Instant,
         _ reply: inout [UInt8]
     ) -> STUNConnectBack? {
-        guard state.pendingConnectBacks < ConnectBackResponder.pendingLimit else { return nil }
+        guard state.pendingConnectBacks < ConnectBackResponder.pendingLimit, !state.isStopped,
+            state.isUnableUntil.map({ $0 <= now }) ?? true
+        else { return nil }
         let other = state.desk.address(besides: own)
         let plan = state.connectBack.plan(
             for: message.span.bytes,
             from: source,
+            at: own,
             hasOtherAddress: other != nil,
-            now: now
+            now: now,
+            promisedIn: &reply
         )
         guard let plan else { return nil }
-        ConnectBackResponder.promise(plan, in: &reply)
         state.pendingConnectBacks += 1
         return STUNConnectBack(plan: plan, own: plan.isFromOtherAddress ? other ?? own : own)
     }

@@ -77,7 +77,7 @@ package final class DatagramLane: Sendable {
 
     /// Begins to answer what comes on the sockets, which from now on belong to the lane.
     ///
-    /// - Throws: `IOError` of the system; the sockets are closed then.
+    /// - Throws: `IOError` of the system; the sockets still belong to the caller then.
     package static func start(_ sockets: [Socket], name: String, answerer: any DatagramAnswerer) throws -> DatagramLane
     {
         let epoll = adit_epoll_create()
@@ -88,9 +88,7 @@ package final class DatagramLane: Sendable {
             result = adit_epoll_add_signal(epoll, socket.descriptor, UInt64(index))
         }
         guard result == 0 else {
-            for descriptor in sockets.map(\.descriptor) + [signal, epoll] where descriptor >= 0 {
-                adit_close(descriptor)
-            }
+            for descriptor in [signal, epoll] where descriptor >= 0 { adit_close(descriptor) }
             throw IOError(errnoCode: -result, reason: "epoll")
         }
         let lane = DatagramLane(sockets, epoll: epoll, signal: signal)

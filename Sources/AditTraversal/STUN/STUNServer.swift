@@ -68,6 +68,7 @@ package struct STUNServer: SocketMachine {
     /// Makes a server on `sockets`; the announced addresses are the same unless `configuration` says others.
     package init(_ sockets: Sockets, configuration: STUNServerConfiguration? = nil, seed: UInt64) {
         own = sockets
+        connectBack = ConnectBackResponder(ownPorts: Set([sockets.port, sockets.alternatePort].compactMap { $0 }))
         var announced = STUNServerConfiguration(port: sockets.port, alternatePort: sockets.alternatePort)
         let addresses = STUNServerConfiguration.Addresses(
             primary: sockets.address,
@@ -161,21 +162,25 @@ package struct STUNServer: SocketMachine {
                 now: now
             )
             guard var reply else { continue }
-            if let plan = planBack(message, connection, at: now) {
-                ConnectBackResponder.promise(plan, in: &reply.bytes)
-                open(plan, connection, at: now)
-            }
+            if let plan = planBack(message, connection, &reply.bytes, at: now) { open(plan, connection, at: now) }
             outputs.append(.write(id, reply.bytes))
         }
     }
 
-    private mutating func planBack(_ message: [UInt8], _ connection: Connection, at now: Instant) -> ConnectBackPlan? {
+    private mutating func planBack(
+        _ message: [UInt8],
+        _ connection: Connection,
+        _ response: inout [UInt8],
+        at now: Instant
+    ) -> ConnectBackPlan? {
         guard backward.count < ConnectBackResponder.pendingLimit else { return nil }
         return connectBack.plan(
             for: message.span.bytes,
             from: connection.remote,
+            at: (connection.socket.isAlternateAddress ? own.alternateAddress : nil) ?? own.address,
             hasOtherAddress: own.alternateAddress != nil,
-            now: now
+            now: now,
+            promisedIn: &response
         )
     }
 

@@ -115,6 +115,15 @@ struct DatagramLaneTests {
         lane.stop()
     }
 
+    @Test("sockets of a lane that cannot begin stay with the caller")
+    func failure() throws {
+        let first = try DatagramLane.bind(.v4(0x7F00_0001), port: 0)
+        // The same descriptor twice is refused by epoll_ctl(2), after the first was added.
+        #expect(throws: IOError.self) { try DatagramLane.start([first, first], name: "test-lane", answerer: Echo()) }
+        #expect(throws: IOError.self) { try DatagramLane.bind(.v4(0x7F00_0001), port: first.port) }
+        DatagramLane.close(first)
+    }
+
     @Test("a port that is taken is told, and free again after the end")
     func ports() async throws {
         let first = try DatagramLane.bind(.v4(0x7F00_0001), port: 0)
