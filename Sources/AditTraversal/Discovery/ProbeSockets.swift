@@ -113,7 +113,6 @@ struct ProbeSockets: Sendable {
         answerFrom source: IPEndpoint? = nil,
         at listener: SocketID? = nil,
         attributes: [STUNAttribute] = [],
-        isFilled: Bool = false,
         timeToLive: UInt8? = nil,
         plan: RetryPlan,
         now: Instant
@@ -121,12 +120,8 @@ struct ProbeSockets: Sendable {
         guard let entry = sockets[socket], requests.count < Self.requestLimit else { return nil }
         let id = newTransactionID()
         var bytes: [UInt8] = []
-        // A server answers with no more than it got, unless it gives credit.
-        let message =
-            isFilled
-            ? STUNMessage.bindingRequest(id, attributes: attributes, isV6: family == .v6)
-            : STUNMessage(.request, transactionID: id, attributes: attributes)
-        message.encode(into: &bytes)
+        // A server answers with no more than it got, unless it gives credit, which all behind one address share.
+        STUNMessage.bindingRequest(id, attributes: attributes, isV6: family == .v6).encode(into: &bytes)
         order += 1
         requests[id] = ProbeRequest(
             family: family,

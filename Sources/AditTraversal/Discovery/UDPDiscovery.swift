@@ -97,7 +97,6 @@ struct UDPDiscovery: Sendable {
             on: base,
             to: endpoint,
             attributes: [.software("adit")],
-            isFilled: true,
             plan: .search,
             now: now
         )

@@ -86,9 +86,17 @@ struct STUNAnswer {
     ///
     /// - Parameters:
     ///   - budget: how long it may be, in bytes, beyond what it must hold.
+    ///   - credit: by how much addresses and reasons may exceed that; nobody needs SOFTWARE so much.
     ///   - requestByteCount: how long the request was.
     ///   - software: what SOFTWARE says; empty to leave it out.
-    mutating func write(into reply: inout [UInt8], budget: Int, requestByteCount: Int, software: [UInt8]) {
+    mutating func write(
+        into reply: inout [UInt8],
+        budget own: Int,
+        credit: Int,
+        requestByteCount: Int,
+        software: [UInt8]
+    ) {
+        let budget = own + credit
         reply.reserveCapacity(160)
         let header = request.header
         reply.appendBigEndian(UInt16(error == nil ? 0x0101 : 0x0111))
@@ -118,7 +126,9 @@ struct STUNAnswer {
             }
             writeOptional(STUNAttributeType.responseOrigin, origin, into: &reply, budget: rest)
             writeOptional(STUNAttributeType.mappedAddress, mapped, into: &reply, budget: rest)
-            if !software.isEmpty, reply.count + 4 + (software.count + 3) & ~3 <= rest {
+            if !software.isEmpty,
+                reply.count + 4 + (software.count + 3) & ~3 <= (request.hasFingerprint ? own - 8 : own)
+            {
                 Self.write(STUNAttributeType.software, software, into: &reply)
             }
             if request.hasPadding, isDatagram {

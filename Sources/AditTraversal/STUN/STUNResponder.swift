@@ -59,6 +59,11 @@ package struct STUNResponder: Sendable {
     ) -> STUNReplyRoute? {
         reply.removeAll(keepingCapacity: true)
         counters.received += 1
+        // Nobody can be answered at port 0 (RFC 768).
+        guard source.port != 0 || transport != .udp else {
+            counters.malformed += 1
+            return nil
+        }
         let header: STUNRequest.Header
         switch STUNRequest.Header.read(bytes) {
         case .malformed:
@@ -70,23 +75,28 @@ package struct STUNResponder: Sendable {
         case .bindingRequest(let found): header = found
         }
         var place: Int?
-        var budget = transport == .udp ? bytes.byteCount : Int.max
-        if limiter == nil {
-            budget = .max
-        } else {
+        let budget = transport == .udp && limiter != nil ? bytes.byteCount : Int.max
+        var credit = 0
+        if limiter != nil {
             guard let share = limiter?.admit(source.address, at: now) else {
                 counters.limited += 1
                 return nil
             }
             place = share.place
-            if transport == .udp { budget += share.credit }
+            if transport == .udp { credit = share.credit }
         }
         guard let request = try? STUNRequest(bytes, header: header) else {
             counters.malformed += 1
             return nil
         }
         var answer = STUNAnswer(request, from: source, at: socket, over: transport, to: configuration)
-        answer.write(into: &reply, budget: budget, requestByteCount: bytes.byteCount, software: software)
+        answer.write(
+            into: &reply,
+            budget: budget,
+            credit: credit,
+            requestByteCount: bytes.byteCount,
+            software: software
+        )
         if answer.error == nil { counters.answered += 1 } else { counters.refused += 1 }
         if let place, transport == .udp, reply.count > bytes.byteCount {
             limiter?.charge(reply.count - bytes.byteCount, to: place, at: now)

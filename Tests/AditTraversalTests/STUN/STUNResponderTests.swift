@@ -231,15 +231,34 @@ import Testing
         let lengths = try (0..<50).map { _ in
             try #require(try Self.answer(&responder, to: Self.request())).1.bytes.count
         }
-        #expect(lengths[0] == 76)
+        // Every address, and no SOFTWARE: nobody needs that on credit.
+        #expect(lengths[0] == 68)
         #expect(lengths[49] == 32)
         let beyond = lengths.reduce(0) { $0 + $1 - 20 }
         #expect(beyond <= 600 + 50 * 12)
         // Another source has its own.
         let other = IPEndpoint(.v4(1), 1)
-        #expect(try #require(try Self.answer(&responder, to: Self.request(), from: other)).1.bytes.count == 76)
+        #expect(try #require(try Self.answer(&responder, to: Self.request(), from: other)).1.bytes.count == 68)
         let later = Instant.zero + .seconds(180)
-        #expect(try #require(try Self.answer(&responder, to: Self.request(), now: later)).1.bytes.count == 76)
+        #expect(try #require(try Self.answer(&responder, to: Self.request(), now: later)).1.bytes.count == 68)
+    }
+
+    @Test func aRequestAsLongAsItsAnswerUsesNoCredit() throws {
+        let limits = STUNLimits(responsesPerSecond: 1000, burst: 1000, creditPerMinute: 600)
+        var responder = STUNResponder(configuration: Self.configuration(limits: limits), seed: 5)
+        var bytes: [UInt8] = []
+        STUNMessage.bindingRequest(Self.id).encode(into: &bytes)
+        for _ in 0..<200 {
+            let (message, reply) = try #require(try Self.answer(&responder, to: bytes))
+            #expect(message.otherEndpoint != nil && reply.bytes.count <= bytes.count)
+        }
+        #expect(try #require(try Self.answer(&responder, to: Self.request())).1.bytes.count == 68)
+    }
+
+    @Test func port0IsNotAnswered() throws {
+        var responder = STUNResponder(configuration: Self.configuration(), seed: 5)
+        #expect(try Self.answer(&responder, to: Self.request(), from: IPEndpoint(Self.client.address, 0)) == nil)
+        #expect(responder.counters.malformed == 1 && responder.counters.answered == 0)
     }
 
     @Test func aSourceIsHeldToItsRateAndOthersAreNot() throws {
