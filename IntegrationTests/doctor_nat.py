@@ -151,6 +151,79 @@ class DoctorNATTests(unittest.TestCase):
         chinese = self.doctor("--language", "zh", home=str(scene.folder / "laptop"))
         self.assertIn("无 NAT：就是本机自己的地址", chinese.stdout)
 
+    # Sign-in pages.
+
+    def joined(self):
+        """A scene with STUN, and what the joined device wrote down of its server."""
+        scene = Scene("stunPort = %d\nstunAlternatePort = %d\nstunTLSPort = 0\n" % tuple(free_ports(2)))
+        self.addCleanup(scene.close)
+        scene.join("laptop")
+        home = scene.folder / "laptop"
+        file = next(each for each in home.rglob("*.json") if '"httpPort"' in each.read_text())
+        return scene, home, file
+
+    def edit(self, file, **values):
+        content = json.loads(file.read_text())
+        content["servers"][0].update(values)
+        file.write_text(json.dumps(content))
+
+    def portal(self, reply):
+        """An HTTP server with one answer; its port, and the requests that came."""
+        heads = []
+
+        def serve(listener):
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                    with connection:
+                        heads.append(connection.recv(65536).decode())
+                        connection.sendall(reply)
+                except OSError:
+                    return
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        return listener.getsockname()[1], heads
+
+    def test_the_joined_servers_own_answer_shows_that_there_is_no_sign_in_page(self):
+        scene, home, _ = self.joined()
+        report = self.report(home=str(home))
+        self.assertIs(report["captive_portal"], False)
+        self.assertFalse([doubt for doubt in report["uncertain"] if doubt["what"] == "captive_portal"])
+        with socket.create_connection(("127.0.0.1", scene.http_port), timeout=10) as visitor:
+            visitor.sendall(b"GET /.well-known/adit-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            reply = b"".join(iter(lambda: visitor.recv(65536), b"")).decode()
+        self.assertTrue(reply.startswith("HTTP/1.1 204 "), reply)
+        names = [line.split(":")[0] for line in reply.strip().splitlines()[1:]]
+        self.assertEqual(names, ["Date", "Cache-Control", "Connection"])
+
+    def test_a_server_that_knows_no_such_page_is_no_sign_in_page(self):
+        _, home, file = self.joined()
+        port, _ = self.portal(b"HTTP/1.1 404 Not Found\r\nAdit-Error: ADIT-222\r\nContent-Length: 0\r\n\r\n")
+        self.edit(file, httpPort=port)
+        self.assertIs(self.report(home=str(home))["captive_portal"], False)
+
+    def test_a_sign_in_page_in_the_servers_place_is_named(self):
+        _, home, file = self.joined()
+        page = b"HTTP/1.1 302 Found\r\nLocation: http://login.example/?id=1\r\nContent-Length: 0\r\n\r\n"
+        port, heads = self.portal(page)
+        self.edit(file, httpPort=port)
+        # The server's STUN still answers, so that the page itself may be what is wrong.
+        report = self.report(home=str(home))
+        self.assertEqual(report["captive_portal"]["status"], 302)
+        self.assertTrue(any(doubt["what"] == "captive_portal" for doubt in report["uncertain"]))
+        self.assertEqual(report["access"], "full")
+        self.assertTrue(heads[0].startswith("GET /.well-known/adit-check HTTP/1.1\r\n"), heads[0])
+        # Nothing but the page answers: that is what holds everything back.
+        self.edit(file, stun={"port": free_ports(1)[0]})
+        report = self.report(home=str(home))
+        self.assertEqual(report["access"], "captive-portal")
+        self.assertEqual(report["captive_portal"], {"status": 302, "location": "http://login.example/?id=1"})
+        self.assertIs(report["udp_blocked"], True)
+        screen = self.doctor(home=str(home))
+        self.assertIn("http://login.example/", screen.stdout)
+
     def test_coturn_with_two_addresses_tells_the_filtering(self):
         place = self.coturn("127.0.0.1", "127.0.0.2")
         report = self.report("--stun", place)

@@ -14,7 +14,8 @@ extension AditServer {
         _ routes: any HTTPRouteTable,
         _ setup: ServerSetup,
         _ parts: Parts,
-        secureAuthority: (@Sendable (String) -> String?)? = nil
+        secureAuthority: (@Sendable (String) -> String?)? = nil,
+        ownNames: Set<String>? = nil
     ) -> HTTPFrontEnd {
         var limits = HTTPLimits()
         limits.responseHead = TimeAmount(setup.responseTimeout)
@@ -25,8 +26,16 @@ extension AditServer {
             limits: limits,
             unknownNamePage: setup.notFoundPage,
             loopName: "adit-" + Hexadecimal.encode(Array(parts.identity.fingerprint.bytes.prefix(6))),
-            secureAuthority: secureAuthority
+            secureAuthority: secureAuthority,
+            ownNames: ownNames
         )
+    }
+
+    /// The names of this machine as routes spell them, for a server with Adit's own rules; nil for another.
+    static func ownNames(_ setup: ServerSetup) -> Set<String>? {
+        guard setup.role == .adit else { return nil }
+        let names = [setup.publicHost, setup.domain ?? ""]
+        return Set(names.compactMap { IPAddress($0)?.unmapped.description ?? HostName($0)?.text })
     }
 
     /// What takes visitors' TLS connections, on a port of their own or on a shared one.

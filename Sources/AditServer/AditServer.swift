@@ -129,7 +129,13 @@ package final class AditServer: Sendable {
             clock: parts.clock,
             log: parts.log
         )
-        names = Self.makeFrontEnd(table, setup, parts, secureAuthority: policy.secureAuthority)
+        names = Self.makeFrontEnd(
+            table,
+            setup,
+            parts,
+            secureAuthority: policy.secureAuthority,
+            ownNames: Self.ownNames(setup)
+        )
         entrance = Self.makeEntrance(setup, parts, policy, names: names)
         acceptor = Self.makeAcceptor(setup, parts, policy, names: names, entrance: entrance)
     }

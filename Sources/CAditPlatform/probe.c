@@ -21,6 +21,25 @@
 
 static const int multicast_hops = 2;
 
+#ifdef SO_BINDTOIFINDEX
+const int adit_probe_device_option = SO_BINDTOIFINDEX;
+#else
+const int adit_probe_device_option = 62;
+#endif
+
+static int use_device(int fd, uint32_t device) {
+    const int number = (int)device;
+    return setsockopt(fd, SOL_SOCKET, adit_probe_device_option, &number, sizeof number);
+}
+
+int adit_probe_may_bind(uint32_t device) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int result = use_device(fd, device) == 0 ? 0 : -errno;
+    close(fd);
+    return result;
+}
+
 static int fail(int fd) {
     int error = errno;
     close(fd);
@@ -46,13 +65,14 @@ static int prepare_v6(int fd, uint32_t interface) {
     return 0;
 }
 
-int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface) {
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface, uint32_t device) {
     const int domain = family == 4 ? AF_INET : AF_INET6;
     const struct adit_datagram_peer local = {
         .family = (uint8_t)family, .high = high, .low = low, .port = port, .scope = interface};
     int fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     if ((domain == AF_INET ? prepare_v4(fd, &local, interface) : prepare_v6(fd, interface)) != 0) return fail(fd);
+    if (device != 0) use_device(fd, device);
     struct sockaddr_storage address;
     socklen_t size = fill(&address, domain, &local);
     if (bind(fd, (struct sockaddr *)&address, size) != 0) return fail(fd);
@@ -159,7 +179,11 @@ int adit_probe_send(
 
 #else
 
-int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface) { return -ENOTSUP; }
+const int adit_probe_device_option = 0;
+int adit_probe_may_bind(uint32_t device) { return -ENOTSUP; }
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface, uint32_t device) {
+    return -ENOTSUP;
+}
 int adit_probe_local(int fd, struct adit_datagram_peer *local) { return -ENOTSUP; }
 ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from) { return -ENOTSUP; }
 int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) { return -ENOTSUP; }

@@ -40,10 +40,14 @@ package struct NATDoctor: Sendable {
 
     /// A page of the web without TLS.
     package struct WebPage: Sendable, Equatable {
-        /// Its host and port 80.
+        /// Its host and port.
         package var place: HostPort
         /// Its path, beginning with a slash.
         package var path: String
+        /// What its server answers with when nobody is in between.
+        package let status: Int
+        /// A field that its server's other answers have; nil when none is known.
+        package let serverField: String?
 
         /// Reads `http://HOST/PATH`; nil for anything else, also for another port than 80.
         package init?(_ text: String) {
@@ -55,10 +59,20 @@ package struct NATDoctor: Sendable {
             guard path.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else { return nil }
             self.place = place
             self.path = path.isEmpty ? "/" : String(path)
+            // Such pages are made for this question.
+            status = path.hasSuffix("generate_204") ? 204 : 200
+            serverField = nil
         }
 
-        /// What its server answers with when nobody is in between: such pages are made for this question.
-        var status: Int { path.hasSuffix("generate_204") ? 204 : 200 }
+        /// The page of the server that was joined; nil for one that shows no names.
+        package init?(of server: JoinedServer) {
+            guard let port = server.httpPort, port != 0 else { return nil }
+            place = HostPort(host: server.host, port: port)
+            path = ServerCheck.path
+            status = ServerCheck.status
+            // An older server, or one that has another name by now, says that nobody holds the name.
+            serverField = ServerCheck.errorField
+        }
     }
 
     /// How far it is.
@@ -93,7 +107,7 @@ package struct NATDoctor: Sendable {
         var network = try network()
         let servers = try await servers()
         // Without a default route there may still be a way to these servers.
-        for server in servers {
+        for server in servers where question.interface == nil {
             switch server.endpoint.address {
             case .v4: network.address = network.address ?? LocalNetwork.source(to: server.endpoint.address)
             case .v6: network.addressV6 = network.addressV6 ?? LocalNetwork.source(to: server.endpoint.address)
@@ -108,12 +122,13 @@ package struct NATDoctor: Sendable {
         )
         // So many sockets that wait for answers which do not come would only make it slower.
         configuration.servers = Array(servers.prefix(8))
-        let doors = RouterDoors(network, on: eventLoop)
+        let doors = RouterDoors(network, through: question.interface, on: eventLoop)
         defer { doors.end() }
         let events = SocketMachineDriver<NATDiscovery>.events(
             of: NATDiscovery(configuration, random: SystemRandomNumberGenerator()),
             on: eventLoop,
-            watchesNetwork: question.interface == nil
+            through: question.interface,
+            watchesNetwork: true
         )
         for await event in events {
             switch event {
@@ -190,7 +205,8 @@ package struct NATDoctor: Sendable {
                 endpoint: endpoint,
                 host: page.place.host,
                 path: page.path,
-                status: page.status
+                status: page.status,
+                serverField: page.serverField
             )
         }
     }
@@ -222,14 +238,14 @@ private struct RouterDoors: Sendable {
     private let hasRouter: Bool
     private let eventLoop: any EventLoop
 
-    init(_ network: LocalNetwork, on eventLoop: any EventLoop) {
+    init(_ network: LocalNetwork, through interface: String?, on eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         hasRouter = network.gateway != nil
         let client = PortMappingClient(
             configuration: PortMappingClient.Configuration(network: network, wishes: []),
             random: SystemRandomNumberGenerator()
         )
-        driver = SocketMachineDriver(client, on: eventLoop) { [found] event in
+        driver = SocketMachineDriver(client, on: eventLoop, through: interface) { [found] event in
             if case .found(let router) = event { found.take(router) }
         }
         driver.start()

@@ -18,13 +18,16 @@ package struct HTTPFrontEnd: Sendable {
     ///     CDN-Loop (RFC 8586) are refused. Nil neither writes nor checks the field.
     ///   - secureAuthority: host and port at which a host is served with TLS, for hosts whose visitors without TLS are
     ///     to be sent there; nil for the others. Nil sends nobody.
+    ///   - ownNames: the server's own names, in the spelling of routes. With them `ServerCheck.path` is answered for
+    ///     these, and for the address to which a visitor came, unless a tunnel has that name; nil answers it for none.
     package init(
         routes: any HTTPRouteTable,
         limits: HTTPLimits = HTTPLimits(),
         clock: HTTPWallClock = .system,
         unknownNamePage: [UInt8]? = nil,
         loopName: String? = nil,
-        secureAuthority: (@Sendable (_ host: String) -> String?)? = nil
+        secureAuthority: (@Sendable (_ host: String) -> String?)? = nil,
+        ownNames: Set<String>? = nil
     ) {
         state = HTTPFrontEndState(
             routes: routes,
@@ -32,7 +35,8 @@ package struct HTTPFrontEnd: Sendable {
             clock: clock,
             loopName: loopName.flatMap { HTTPField.isName($0) ? $0 : nil },
             page: unknownNamePage,
-            secureAuthority: secureAuthority
+            secureAuthority: secureAuthority,
+            ownNames: ownNames
         )
     }
 

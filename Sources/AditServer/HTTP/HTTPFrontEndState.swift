@@ -38,6 +38,7 @@ final class HTTPFrontEndState: Sendable {
     let clock: HTTPWallClock
     let loopName: String?
     let secureAuthority: (@Sendable (String) -> String?)?
+    let ownNames: Set<String>?
     private let replacement: Mutex<[UInt8]?>
     private let tables = Mutex(Tables())
     private let sources: Mutex<HTTPSources>
@@ -59,13 +60,15 @@ final class HTTPFrontEndState: Sendable {
         clock: HTTPWallClock,
         loopName: String?,
         page: [UInt8]?,
-        secureAuthority: (@Sendable (String) -> String?)?
+        secureAuthority: (@Sendable (String) -> String?)?,
+        ownNames: Set<String>?
     ) {
         self.routes = routes
         self.limits = limits
         self.clock = clock
         self.loopName = loopName
         self.secureAuthority = secureAuthority
+        self.ownNames = ownNames
         replacement = Mutex(page)
         sources = Mutex(HTTPSources(limits))
     }

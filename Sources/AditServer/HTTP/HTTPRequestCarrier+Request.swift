@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditWire
 import NIOCore
 import NIOHTTP1
 
@@ -23,7 +24,11 @@ extension HTTPRequestCarrier {
             return
         }
         guard case .found(let route) = lookUp(request) else {
-            answer(.unknownName(request.host), to: request)
+            if isServerCheck(request, context.channel) {
+                answerServerCheck(request)
+            } else {
+                answer(.unknownName(request.host), to: request)
+            }
             return
         }
         let writer = HTTPRequestHeadWriter(request: request, route: route, visitor: visitor, loopName: state.loopName)
@@ -49,6 +54,13 @@ extension HTTPRequestCarrier {
         phase = .exchange
         inFlight = 0
         connect(request, route)
+    }
+
+    /// Whether somebody asks if this server itself answers; nobody's tunnel has the name.
+    private func isServerCheck(_ request: HTTPVisitorRequest, _ channel: any Channel) -> Bool {
+        guard let names = state.ownNames, request.path == ServerCheck.path else { return false }
+        guard request.head.method == .GET || request.head.method == .HEAD else { return false }
+        return names.contains(request.host) || channel.localEndpoint?.address.unmapped.description == request.host
     }
 
     private func refusal(_ request: HTTPVisitorRequest, _ route: HTTPRoute) -> HTTPPage? {

@@ -149,6 +149,13 @@ extension HTTPRequestCarrier {
         finishPage(page, to: head, mayKeepAlive: mayKeepAlive)
     }
 
+    /// Answers that the server itself is there, and nothing else.
+    func answerServerCheck(_ request: HTTPVisitorRequest) {
+        let keepAlive = request.keepAlive && !request.hasBody && !isInputClosed && !state.isDraining
+        writeNoContent(to: request.head, keepAlive: keepAlive)
+        responseEnds(keepAlive: keepAlive)
+    }
+
     private func finishPage(_ page: HTTPPage, to head: HTTPRequestHead?, mayKeepAlive: Bool) {
         let keepAlive = mayKeepAlive && !isInputClosed && !state.isDraining
         writePage(page, to: head, keepAlive: keepAlive)

@@ -88,6 +88,9 @@ class HTTPRequestCarrier: HTTPBackendSink {
 
     func writePage(_ page: HTTPPage, to head: HTTPRequestHead?, keepAlive: Bool) {}
 
+    /// Writes 204, which no cache keeps.
+    func writeNoContent(to head: HTTPRequestHead, keepAlive: Bool) {}
+
     func flush() {}
 
     /// A whole response is written, with nothing flushed yet.

@@ -254,6 +254,15 @@ final class HTTPVisitorConnection: HTTPRequestCarrier, ChannelInboundHandler, Re
         writer.write(into: &outgoing)
     }
 
+    override func writeNoContent(to head: HTTPRequestHead, keepAlive: Bool) {
+        makeRoom(256)
+        outgoing.writeStatusLine(.noContent)
+        outgoing.writeField("Date", HTTPDate(state.clock.now()).field)
+        outgoing.writeField("Cache-Control", "no-store")
+        outgoing.writeConnection(keepAlive: keepAlive, isHTTP10: head.version.minor == 0)
+        outgoing.writeStaticString("\r\n")
+    }
+
     override func responseEnds(keepAlive: Bool) {
         guard keepAlive else {
             closeGracefully()

@@ -88,10 +88,11 @@ private struct DefaultRoute {
     }
 }
 
-/// Which interface an IPv6 socket uses for multicast and for link-local addresses, which have no zone here.
+/// Which interface a socket uses where its address alone does not say so.
 struct InterfaceScopes {
     private var indexes: [IPAddress: UInt32] = [:]
     private var ofDefaultRoute: UInt32 = 0
+    private var ofDefaultRouteV4: UInt32 = 0
 
     static func current() -> InterfaceScopes {
         var scopes = InterfaceScopes()
@@ -99,12 +100,31 @@ struct InterfaceScopes {
             if let address { scopes.indexes[address] = if_nametoindex(name) }
         }
         scopes.ofDefaultRoute = DefaultRoute(to: .v6(high: 0x2600_0000_0000_0000, low: 1))?.interface ?? 0
+        scopes.ofDefaultRouteV4 = DefaultRoute(to: .v4(0xC058_6301))?.interface ?? 0
         return scopes
     }
 
-    /// The number of the interface that has the address, or of the one of the default route.
+    /// For multicast and link-local addresses of IPv6, which have no zone here: the number of the interface that has the
+    /// address, or of the one of the default route.
     func index(of address: IPAddress?) -> UInt32 {
         address.flatMap { indexes[$0] } ?? ofDefaultRoute
+    }
+
+    /// The number of a named interface, when sockets may be bound to it; else 0.
+    func device(named name: String) -> UInt32 {
+        let index = if_nametoindex(name)
+        return index != 0 && adit_probe_may_bind(index) == 0 ? index : 0
+    }
+
+    /// The number of the interface that has an IPv4 address when it is not that of the default route; else 0.
+    ///
+    /// Without routing by source, what is sent from such an address would leave through the default route's interface,
+    /// and be seen as what that one's router makes of it.
+    func device(besideDefaultRoute address: IPAddress) -> UInt32 {
+        guard case .v4 = address, ofDefaultRouteV4 != 0, let index = indexes[address], index != ofDefaultRouteV4 else {
+            return 0
+        }
+        return index
     }
 }
 

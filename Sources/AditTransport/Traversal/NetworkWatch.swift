@@ -13,6 +13,7 @@ final class NetworkWatch {
     private static let quiet = TimeAmount.milliseconds(250)
 
     private let descriptor: CInt
+    private let interface: String?
     private let eventLoop: any EventLoop
     private let tell: (LocalNetwork) -> Void
     private var last: LocalNetwork
@@ -20,12 +21,13 @@ final class NetworkWatch {
     private var look: Scheduled<Void>?
     private var isOpen = true
 
-    /// Begins to watch; nil when the system does not let it. Called on the event loop, where `tell` is called too.
-    init?(on eventLoop: any EventLoop, tell: @escaping (LocalNetwork) -> Void) {
+    /// Begins to watch all interfaces, or the named one alone; nil when the system does not let it. Called on the event loop, where `tell` is called too.
+    init?(of interface: String?, on eventLoop: any EventLoop, tell: @escaping (LocalNetwork) -> Void) {
         descriptor = adit_network_watch()
+        self.interface = interface
         self.eventLoop = eventLoop
         self.tell = tell
-        last = .current()
+        last = Self.network(interface)
         guard descriptor >= 0 else { return nil }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         token = SocketReadiness.shared?.add(descriptor, on: eventLoop) { bound.value.changed() }
@@ -55,9 +57,14 @@ final class NetworkWatch {
     private func compare() {
         look = nil
         guard isOpen else { return }
-        let network = LocalNetwork.current()
+        let network = Self.network(interface)
         guard network != last else { return }
         last = network
         tell(network)
+    }
+
+    private static func network(_ interface: String?) -> LocalNetwork {
+        guard let interface else { return .current() }
+        return .current(interface: interface) ?? LocalNetwork(interfaces: [])
     }
 }

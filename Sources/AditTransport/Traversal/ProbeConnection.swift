@@ -29,7 +29,13 @@ final class ProbeConnection {
     }
 
     /// Dials; it waits as long as the system's TCP does.
-    func connect(from local: IPEndpoint, to remote: IPEndpoint, scope: UInt32, on eventLoop: any EventLoop) {
+    func connect(
+        from local: IPEndpoint,
+        to remote: IPEndpoint,
+        scope: UInt32,
+        device: UInt32,
+        on eventLoop: any EventLoop
+    ) {
         guard let source = try? local.socketAddress(scope: scope),
             let destination = try? remote.socketAddress(scope: scope)
         else { return ended(.addressUnavailable) }
@@ -38,6 +44,7 @@ final class ProbeConnection {
             .channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelOption(.socketOption(.sharedPort), value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .through(device)
             .connectTimeout(.hours(1))
             .bind(to: source)
             .channelInitializer { channel in
@@ -102,6 +109,7 @@ final class ProbeListener {
     init(
         _ local: IPEndpoint,
         scope: UInt32,
+        device: UInt32,
         on eventLoop: any EventLoop,
         opened: @escaping (Result<IPEndpoint, any Error>) -> Void,
         accepted: @escaping (any Channel) throws -> Void
@@ -118,6 +126,7 @@ final class ProbeListener {
             .serverChannelOption(.socketOption(.sharedPort), value: 1)
             .serverChannelOption(.backlog, value: 64)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .through(device)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { bound.value.channel = channel }
             }

@@ -22,6 +22,7 @@ final class ProbeRequest {
     init(
         _ request: SocketRequest,
         scope: UInt32,
+        device: UInt32,
         on eventLoop: any EventLoop,
         tell: @escaping (Result<SocketResponse, ProbeRequestFailure>) -> Void
     ) {
@@ -32,6 +33,7 @@ final class ProbeRequest {
             return
         }
         ClientBootstrap(group: eventLoop)
+            .through(device)
             .connectTimeout(.hours(1))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -36,11 +36,13 @@ final class ProbeSocket {
 
     /// Binds a socket.
     ///
-    /// `interface` is the number of the interface for multicast and for link-local addresses.
+    /// `interface` is the number of the interface for multicast and for link-local addresses, `device` of the one for
+    /// everything, or 0.
     /// - Throws: `IOError` of the system.
     init(
         _ wanted: IPEndpoint,
         interface: UInt32,
+        device: UInt32,
         on eventLoop: any EventLoop,
         tell: @escaping (Event) -> Void
     ) throws {
@@ -49,7 +51,7 @@ final class ProbeSocket {
         case .v4(let number): (family, high, low) = (4, 0, UInt64(number))
         case .v6(let upper, let lower): (family, high, low) = (6, upper, lower)
         }
-        descriptor = adit_probe_bind(family, high, low, wanted.port, interface)
+        descriptor = adit_probe_bind(family, high, low, wanted.port, interface, device)
         guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
         var raw = adit_datagram_peer()
         let failure = adit_probe_local(descriptor, &raw)

@@ -3,8 +3,10 @@
 
 import AditCore
 import AditTraversal
+import CAditPlatform
 import Glibc
 import NIOCore
+import NIOPosix
 
 extension SocketEnd {
     /// Why a TCP connection ended, never came to be, or could not be listened for.
@@ -40,4 +42,21 @@ extension IPEndpoint {
 extension NIOBSDSocket.Option {
     /// Sockets of one user may have one port (socket(7)).
     static let sharedPort = NIOBSDSocket.Option(rawValue: CInt(SO_REUSEPORT))
+
+    /// The number of the interface that a socket alone uses (SO_BINDTOIFINDEX); needs no rights since Linux 5.7.
+    fileprivate static let device = NIOBSDSocket.Option(rawValue: adit_probe_device_option)
+}
+
+extension ClientBootstrap {
+    /// Has connections use one interface; 0 leaves it to the routes.
+    func through(_ device: UInt32) -> Self {
+        device == 0 ? self : channelOption(.socketOption(.device), value: Int(device))
+    }
+}
+
+extension ServerBootstrap {
+    /// Has a listener use one interface; 0 leaves it to the routes.
+    func through(_ device: UInt32) -> Self {
+        device == 0 ? self : serverChannelOption(.socketOption(.device), value: Int(device))
+    }
 }

@@ -16,17 +16,25 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
     /// Makes a driver that does nothing before `start`.
     ///
     /// - Parameters:
+    ///   - interface: the interface that all sockets use, where the system lets them; nil for those of the routes.
     ///   - watchesNetwork: whether the machine is told `.networkChanged` when addresses or routes change.
     ///   - onEvent: hears the machine's events, on the event loop.
     package init(
         _ machine: Machine,
         on eventLoop: any EventLoop,
+        through interface: String? = nil,
         watchesNetwork: Bool = false,
         onEvent: @escaping @Sendable (Machine.Event) -> Void
     ) {
         self.eventLoop = eventLoop
         runner = NIOLoopBoundBox.makeBoxSendingValue(
-            SocketMachineRunner(machine, on: eventLoop, watchesNetwork: watchesNetwork, onEvent: onEvent),
+            SocketMachineRunner(
+                machine,
+                on: eventLoop,
+                through: interface,
+                watchesNetwork: watchesNetwork,
+                onEvent: onEvent
+            ),
             eventLoop: eventLoop
         )
     }
@@ -51,13 +59,19 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
     package static func events(
         of machine: Machine,
         on eventLoop: any EventLoop,
+        through interface: String? = nil,
         watchesNetwork: Bool = false
     ) -> AsyncStream<Machine.Event> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: Machine.Event.self,
             bufferingPolicy: .bufferingNewest(1024)
         )
-        let driver = SocketMachineDriver(machine, on: eventLoop, watchesNetwork: watchesNetwork) { event in
+        let driver = SocketMachineDriver(
+            machine,
+            on: eventLoop,
+            through: interface,
+            watchesNetwork: watchesNetwork
+        ) { event in
             continuation.yield(event)
         }
         continuation.onTermination = { _ in driver.cancel() }

@@ -22,6 +22,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     private var machine: Machine
     private let eventLoop: any EventLoop
     private let clock: Clock
+    private let interface: String?
     private let watchesNetwork: Bool
     private let onEvent: (Machine.Event) -> Void
     private var slots: [SocketID: Slot] = [:]
@@ -37,11 +38,13 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     init(
         _ machine: Machine,
         on eventLoop: any EventLoop,
+        through interface: String?,
         watchesNetwork: Bool,
         onEvent: @escaping (Machine.Event) -> Void
     ) {
         self.machine = machine
         self.eventLoop = eventLoop
+        self.interface = interface
         self.watchesNetwork = watchesNetwork
         self.onEvent = onEvent
         clock = .of(eventLoop)
@@ -50,7 +53,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     func start() {
         guard !isOver else { return }
         if watchesNetwork {
-            watch = NetworkWatch(on: eventLoop) { [weak self] network in
+            watch = NetworkWatch(of: interface, on: eventLoop) { [weak self] network in
                 self?.scopes = nil
                 self?.feed(.networkChanged(network))
             }
@@ -158,13 +161,16 @@ final class SocketMachineRunner<Machine: SocketMachine> {
             let connection = ProbeConnection { [weak self] event in self?.take(event, id) }
             slots[id] = .connection(connection)
             guard local.address.isSameFamily(as: remote.address) else { return end(id, .addressUnavailable) }
-            connection.connect(from: local, to: remote, scope: scope(local.address), on: eventLoop)
+            let device = device(of: nil)
+            connection.connect(from: local, to: remote, scope: scope(local.address), device: device, on: eventLoop)
         }
     }
 
     private func bind(_ id: SocketID, _ local: IPEndpoint) {
         do {
-            let socket = try ProbeSocket(local, interface: scope(local.address), on: eventLoop) { [weak self] event in
+            let place = (scope: scope(local.address), device: device(of: local.address))
+            let socket = try ProbeSocket(local, interface: place.scope, device: place.device, on: eventLoop) {
+                [weak self] event in
                 switch event {
                 case .received(let bytes, let source): self?.feed(.received(id, bytes, from: source))
                 case .refused(let refusal): self?.feed(.refused(id, refusal))
@@ -181,6 +187,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         let listener = ProbeListener(
             local,
             scope: scope(local.address),
+            device: device(of: nil),
             on: eventLoop,
             opened: { [weak self] result in
                 switch result {
@@ -221,7 +228,8 @@ final class SocketMachineRunner<Machine: SocketMachine> {
 
     private func send(_ request: SocketRequest, _ id: SocketID) {
         precondition(slots[id] == nil && id.number < SocketID.acceptedStart, "an id is used once")
-        let exchange = ProbeRequest(request, scope: scope(nil), on: eventLoop) { [weak self] result in
+        let exchange = ProbeRequest(request, scope: scope(nil), device: device(of: nil), on: eventLoop) {
+            [weak self] result in
             switch result {
             case .failure(let failure): self?.end(id, failure.end)
             case .success(let response):
@@ -234,9 +242,20 @@ final class SocketMachineRunner<Machine: SocketMachine> {
 
     private func scope(_ local: IPAddress?) -> UInt32 {
         if case .v4? = local { return 0 }
+        return knownScopes().index(of: local)
+    }
+
+    /// The number of the interface to which a socket is bound besides its address; 0 for none.
+    private func device(of local: IPAddress?) -> UInt32 {
+        let scopes = knownScopes()
+        if let interface { return scopes.device(named: interface) }
+        return local.map { scopes.device(besideDefaultRoute: $0) } ?? 0
+    }
+
+    private func knownScopes() -> InterfaceScopes {
         let known = scopes ?? InterfaceScopes.current()
         scopes = known
-        return known.index(of: local)
+        return known
     }
 }
 

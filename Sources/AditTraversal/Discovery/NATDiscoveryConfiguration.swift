@@ -22,7 +22,7 @@ extension NATDiscovery {
 
         /// A page of the web whose answer is known, so that a sign-in page in its place shows.
         package struct WebCheck: Sendable, Hashable {
-            /// Where it is, on port 80.
+            /// Where it is.
             package var endpoint: IPEndpoint
             /// The host it is asked for.
             package var host: String
@@ -32,6 +32,8 @@ extension NATDiscovery {
             package var status: Int
             /// The body that it answers with; nil when any will do.
             package var body: [UInt8]?
+            /// A field that the server's other answers have, in whose presence it is the server that answered.
+            package var serverField: String?
 
             /// Makes it from its parts.
             package init(
@@ -39,13 +41,15 @@ extension NATDiscovery {
                 host: String,
                 path: String,
                 status: Int,
-                body: [UInt8]? = nil
+                body: [UInt8]? = nil,
+                serverField: String? = nil
             ) {
                 self.endpoint = endpoint
                 self.host = host
                 self.path = path
                 self.status = status
                 self.body = body
+                self.serverField = serverField
             }
         }
 

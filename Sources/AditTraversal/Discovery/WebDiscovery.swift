@@ -53,7 +53,8 @@ struct WebDiscovery: Sendable {
         guard let number = requests.removeValue(forKey: id) else { return }
         let check = checks[number]
         isReachable = true
-        if response.status == check.status, check.body.map({ $0 == response.body }) ?? true {
+        let isRight = response.status == check.status && check.body.map { $0 == response.body } ?? true
+        if isRight || check.serverField.map({ response.field($0) != nil }) ?? false {
             hasExpectedPage = true
         } else if portal == nil {
             let location = response.field("Location").map { ProbeServer.printable($0, limit: 512) }

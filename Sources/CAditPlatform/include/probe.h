@@ -25,7 +25,14 @@ struct adit_probe_refusal {
 
 // Makes a socket of family 4 or 6 that is bound to one address, or with 0 to all of them. Multicast and link-local
 // datagrams leave through the interface of that number, and multicast ones go two hops far.
-int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface);
+// All of them leave and come through the interface `device` alone, unless that is 0 or the system does not let it.
+int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint32_t interface, uint32_t device);
+
+// The socket option that binds a socket to an interface by its number; needs no rights since Linux 5.7.
+extern const int adit_probe_device_option;
+
+// 0 when sockets may be bound to the interface.
+int adit_probe_may_bind(uint32_t device);
 
 // The address and port to which a socket is bound.
 int adit_probe_local(int fd, struct adit_datagram_peer *local);

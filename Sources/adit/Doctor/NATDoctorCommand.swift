@@ -31,7 +31,10 @@ struct DoctorNATCommand: AsyncParsableCommand {
     var interface: String?
 
     @Option(
-        help: ArgumentHelp("A web page without TLS to look for a sign-in page in its place.", valueName: "http://…")
+        help: ArgumentHelp(
+            "A web page without TLS to look for a sign-in page in its place; without it, the joined server's own.",
+            valueName: "http://…"
+        )
     )
     var page: String?
 
@@ -114,7 +117,7 @@ struct DoctorNATCommand: AsyncParsableCommand {
         }
         return NATDoctor.Question(
             servers: [server.stunPlace],
-            page: page,
+            page: page ?? NATDoctor.WebPage(of: server),
             measuresLifetime: lifetime,
             interface: interface
         )

@@ -39,6 +39,17 @@ import Testing
         #expect(question.page == NATDoctor.WebPage("http://a.example/generate_204"))
     }
 
+    @Test func `the joined server's own page is looked at, unless another is named or it shows no names`() throws {
+        var server = Self.server
+        #expect(try parse().question(joined: { server }).page == nil)
+        server.httpPort = 8080
+        let page = try #require(try parse().question(joined: { server }).page)
+        #expect(page.place == HostPort(host: "tunnel.example.com", port: 8080))
+        #expect(page.path == "/.well-known/adit-check" && page.status == 204)
+        #expect(try parse("--page", "http://a.example/").question(joined: { server }).page?.place.host == "a.example")
+        #expect(try parse("--stun", "stun.example.com").question(joined: { server }).page == nil)
+    }
+
     @Test func `nobody is asked who was not named or joined`() throws {
         let command = try parse()
         let error = #expect(throws: AditError.self) { try command.question(joined: { nil }) }

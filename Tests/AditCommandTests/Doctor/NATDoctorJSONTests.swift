@@ -55,6 +55,19 @@ import Testing
         #expect(try object(.firewalled)["firewall"] as? Bool == true)
     }
 
+    @Test(arguments: [NATReport.hotel, .silent])
+    func `UDP is blocked also where nothing passes`(_ report: NATReport) throws {
+        #expect(try object(report)["udp_blocked"] as? Bool == true)
+    }
+
+    @Test func `UDP is blocked only where it was seen to be, in both families`() throws {
+        var sixth = NATReport.silent
+        sixth.udpV6.reach = .certain(true)
+        for report in [NATReport(), .carrier, .firewalled, sixth] {
+            #expect(try object(report)["udp_blocked"] as? Bool == false)
+        }
+    }
+
     @Test func `what a portal says is quoted, and what is uncertain is named`() throws {
         let hotel = try object(.hotel)
         let portal = try #require(hotel["captive_portal"] as? [String: Any])

@@ -36,7 +36,13 @@ final class TestFrontEnd: Sendable {
     private let source = NIOLockedValueBox<IPAddress?>(nil)
     private let channel = NIOLockedValueBox<(any Channel)?>(nil)
 
-    init(limits: HTTPLimits = HTTPLimits(), page: [UInt8]? = nil, loopName: String? = nil, now: Int64? = nil)
+    init(
+        limits: HTTPLimits = HTTPLimits(),
+        page: [UInt8]? = nil,
+        loopName: String? = nil,
+        now: Int64? = nil,
+        ownNames: Set<String>? = nil
+    )
         async throws
     {
         let clock = now.map { now in HTTPWallClock { now } } ?? .system
@@ -45,7 +51,8 @@ final class TestFrontEnd: Sendable {
             limits: limits,
             clock: clock,
             unknownNamePage: page,
-            loopName: loopName
+            loopName: loopName,
+            ownNames: ownNames
         )
         self.frontEnd = frontEnd
         let source = source

@@ -99,6 +99,27 @@ struct DiscoveryAccessTests {
         #expect(report.captivePortal == .likely(CaptivePortal(status: 200, location: nil), .inconsistent))
     }
 
+    @Test("the server's own answer is no sign-in page, whatever it says")
+    func serverField() throws {
+        var check = Self.check
+        check.serverField = "Adit-Error"
+        let box = Self.cone
+        for (fields, portal) in [
+            ([SocketField("adit-error", "ADIT-222")], nil),
+            ([SocketField("Server", "hotel")], CaptivePortal(status: 404, location: nil)),
+        ] {
+            let report = try Lab.play(seed: 2) { lab in
+                let surroundings = Surroundings(lab, [box])
+                surroundings.runServer()
+                surroundings.server.serve(port: 80) { _ in .response(status: 404, fields: fields, body: []) }
+                var configuration = surroundings.configuration([Surroundings.servers[0]])
+                configuration.webChecks = [check]
+                return try surroundings.discover(configuration)
+            }
+            #expect(report.captivePortal == portal.map { .likely($0, .inconsistent) } ?? .certain(nil))
+        }
+    }
+
     @Test("nothing leaves")
     func nothing() throws {
         let report = try discover(NATConfiguration(udp: .blocked, tcp: .blocked)) { surroundings in

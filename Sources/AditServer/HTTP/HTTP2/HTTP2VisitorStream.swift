@@ -194,6 +194,14 @@ final class HTTP2VisitorStream: HTTPRequestCarrier, ChannelInboundHandler {
         write(body, isEnd: true)
     }
 
+    override func writeNoContent(to head: HTTPRequestHead, keepAlive: Bool) {
+        var fields = HPACKHeaders()
+        fields.add(name: ":status", value: "204")
+        fields.add(name: "date", value: HTTPDate(state.clock.now()).field)
+        fields.add(name: "cache-control", value: "no-store")
+        write(fields, isEnd: true)
+    }
+
     override func flush() {
         guard let context else { return }
         writeHeld()
