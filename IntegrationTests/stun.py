@@ -491,6 +491,54 @@ class StunTests(unittest.TestCase):
     def secure(self, context, name=None, port=None):
         return context.wrap_socket(self.connect(port or self.tls), server_hostname=name)
 
+    def listening(self, port=0, source="127.0.7.1"):
+        """A connection to the server, and a listener on the port that it comes from."""
+        pair = []
+        for place in ((source, port), None):
+            made = socket.socket()
+            self.addCleanup(made.close)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.settimeout(10)
+            made.bind(place or pair[0].getsockname())
+            pair.append(made)
+        pair[0].listen(8)
+        pair[1].connect((FIRST, self.port))
+        return pair
+
+    def ask_back(self, connection, flags, *others):
+        """What answers a request with CONNECT-BACK, and the 12 bytes that the server says when it comes."""
+        message, transaction = stun.request(*others, stun.attribute(stun.CONNECT_BACK, struct.pack("!I", flags)))
+        connection.sendall(message)
+        return self.read(connection, transaction), transaction[4:]
+
+    def test_it_connects_back_to_the_peer_alone(self):
+        self.start_pair()
+        listener, connection = self.listening()
+        for flags, host in ((6, SECOND), (2, FIRST)):
+            # None of these promises a connection, so that none may come.
+            for other in (stun.change(2), stun.attribute(stun.RESPONSE_PORT, b"\0\x50\0\0"), stun.attribute(0x4001)):
+                refused, _ = self.ask_back(connection, flags, other)
+                self.assertEqual(refused[stun.ERROR][0], 420)
+                self.assertNotIn(stun.CONNECT_BACK, refused.attributes)
+            response, number = self.ask_back(connection, flags)
+            self.assertEqual(response[stun.CONNECT_BACK], struct.pack("!I", flags))
+            came, source = listener.accept()
+            self.addCleanup(came.close)
+            came.settimeout(10)
+            self.assertEqual(self.read_exactly(came, 20), b"\0\x11\0\0" + struct.pack("!I", stun.COOKIE) + number)
+            self.assertEqual(came.recv(1), b"")
+            self.assertEqual(source[0], host)
+            self.assertNotIn(source[1], (self.port, self.alternate, self.tls))
+        nobody = self.connect(source="127.0.7.2")
+        given = [stun.CONNECT_BACK in self.ask_back(nobody, 6)[0].attributes for _ in range(70)]
+        self.assertEqual(given, [True] * 60 + [False] * 10)
+        response, _ = self.client().ask((FIRST, self.port), stun.attribute(stun.CONNECT_BACK, struct.pack("!I", 6)))
+        self.assertNotIn(stun.CONNECT_BACK, response.attributes)
+        if os.geteuid() == 0:
+            _, service = self.listening(1023, "127.0.7.3")
+            self.assertNotIn(stun.CONNECT_BACK, self.ask_back(service, 6)[0].attributes)
+
     def test_tls_shows_the_certificate_for_names(self):
         authority = Authority(self.folder, "stun-authority")
         chain, key = authority.issue("stun.test")
