@@ -41,14 +41,9 @@ struct ServerInitCommand: AsyncParsableCommand {
             StandardStream.line(ServerScreen.row(line.sign, line.label, line.text, style))
             if let more = line.more { StandardStream.line("                 " + style.spell(more.in(style.language))) }
         }
-        let ports = "\(file.sessionPort)/tcp \(file.httpPort)/tcp \(file.publicPorts)/tcp"
-        StandardStream.line("")
-        StandardStream.line(
-            "  "
-                + style.spell(
-                    Text("Open in your cloud firewall:  \(ports)", zh: "请在云防火墙放行：  \(ports)").in(style.language)
-                )
-        )
+        let open = Text("Open in your cloud firewall:", zh: "请在云防火墙放行：").in(style.language)
+        StandardStream.line("\n  " + style.spell(open))
+        for line in Self.firewallLines(file) { StandardStream.line("    " + style.spell(line)) }
         StandardStream.line(
             "  " + style.spell(Text("Start it:  adit server", zh: "启动：  adit server").in(style.language)) + "\n"
         )
@@ -67,6 +62,25 @@ struct ServerInitCommand: AsyncParsableCommand {
         var label: Text
         var text: Text
         var more: Text?
+    }
+
+    /// The ports that visitors and devices come to, a line for each protocol.
+    static func firewallLines(_ file: ServerConfiguration) -> [String] {
+        var tcp = ["\(file.sessionPort)", "\(file.httpPort)", "\(file.httpsPort ?? ServerSetup.defaultHTTPSPort)"]
+        var udp: [String] = []
+        if file.stun.isOn {
+            let port = file.stun.port ?? STUNSetup.standardPort
+            let pair = ["\(port)", "\(file.stun.alternatePort ?? port &+ 1)"]
+            tcp += pair + ["\(file.stun.tlsPort ?? STUNSetup.standardTLSPort)"]
+            udp += pair
+        }
+        tcp.append("\(file.publicPorts)")
+        udp.append("\(file.publicPorts)")
+        var seen: Set<String> = []
+        return [
+            "TCP  " + tcp.filter { seen.insert($0).inserted }.joined(separator: " "),
+            "UDP  " + udp.joined(separator: " "),
+        ]
     }
 
     private func checks(
