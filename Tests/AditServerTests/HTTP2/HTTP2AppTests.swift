@@ -212,7 +212,11 @@ import Testing
         try await stream.send(head)
         async let sent: Void = stream.send(bytes: bytes, end: true)
         let service = await app.accept()
-        #expect(try await service.end().body == bytes)
+        let upload = try await service.end()
+        #expect(
+            upload.body == bytes,
+            "\(upload.body.count) bytes, ended \(upload.isEnded), closed \(upload.isClosed), \(String(describing: upload.reset))"
+        )
         try await sent
         try await service.send([":status": "200"])
         async let answered: Void = service.send(bytes: bytes)
