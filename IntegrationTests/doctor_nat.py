@@ -24,7 +24,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from program import ADIT, free_ports  # noqa: E402
+from program import ADIT, Program, free_ports  # noqa: E402
 from scene import Scene  # noqa: E402
 
 COOKIE = 0x2112A442
@@ -191,12 +191,26 @@ class DoctorNATTests(unittest.TestCase):
         report = self.report(home=str(home))
         self.assertIs(report["captive_portal"], False)
         self.assertFalse([doubt for doubt in report["uncertain"] if doubt["what"] == "captive_portal"])
-        with socket.create_connection(("127.0.0.1", scene.http_port), timeout=10) as visitor:
-            visitor.sendall(b"GET /.well-known/adit-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            reply = b"".join(iter(lambda: visitor.recv(65536), b"")).decode()
+        reply = self.check(scene.http_port)
         self.assertTrue(reply.startswith("HTTP/1.1 204 "), reply)
         names = [line.split(":")[0] for line in reply.strip().splitlines()[1:]]
         self.assertEqual(names, ["Date", "Cache-Control", "Connection"])
+
+    @staticmethod
+    def check(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as visitor:
+            visitor.sendall(b"GET /.well-known/adit-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: visitor.recv(65536), b"")).decode()
+
+    def test_frps_has_no_such_page(self):
+        session, web = free_ports(2)
+        file = pathlib.Path(self.home) / "frps.toml"
+        file.write_text('bindAddr = "127.0.0.1"\nbindPort = %d\nvhostHTTPPort = %d\n' % (session, web))
+        program = Program("frps", "-c", str(file), env=dict(os.environ, ADIT_HOME=self.home))
+        self.addCleanup(program.process.wait)
+        self.addCleanup(program.process.kill)
+        program.wait_for_port(web)
+        self.assertTrue(self.check(web).startswith("HTTP/1.1 404 "))
 
     def test_a_server_that_knows_no_such_page_is_no_sign_in_page(self):
         _, home, file = self.joined()
