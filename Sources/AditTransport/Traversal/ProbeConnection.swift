@@ -103,7 +103,8 @@ final class ProbeConnection {
 /// A TCP listener of a traversal machine, whose port the machine's connections may share.
 final class ProbeListener {
     private var channel: (any Channel)?
-    private var isClosed = false
+    /// Whether it listens no more, or never did.
+    private(set) var isClosed = false
 
     /// Listens; `opened` hears where, or why not, and `accepted` of each connection.
     init(
@@ -137,6 +138,7 @@ final class ProbeListener {
             .assumeIsolated()
             .whenComplete { result in
                 guard !bound.value.isClosed else { return }
+                if case .failure = result { bound.value.isClosed = true }
                 told.value.opened(
                     result.flatMap { channel in
                         let endpoint = channel.localAddress.flatMap { IPEndpoint($0) }

@@ -46,6 +46,9 @@ final class ProbeRequest {
             .whenFailure { bound.value.end(.failure(ProbeRequestFailure(SocketEnd($0)))) }
     }
 
+    /// Whether it was told, or given up.
+    var isOver: Bool { tell == nil }
+
     /// Gives it up; nothing is told any more.
     func close() {
         tell = nil

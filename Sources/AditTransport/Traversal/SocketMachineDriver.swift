@@ -55,6 +55,11 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
         eventLoop.submit { [runner] in runner.value.cancel() }
     }
 
+    /// How many sockets, connections, listeners and requests are open.
+    package func openCount() -> EventLoopFuture<Int> {
+        eventLoop.submit { [runner] in runner.value.openCount }
+    }
+
     /// The events of a machine that runs as long as they are asked for; at most 1024 wait.
     package static func events(
         of machine: Machine,

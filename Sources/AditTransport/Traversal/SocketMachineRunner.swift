@@ -81,6 +81,8 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         for slot in open { close(slot, isAbrupt: false) }
     }
 
+    var openCount: Int { slots.count }
+
     // MARK: The machine
 
     private func feed(_ input: SocketInput) {
@@ -197,7 +199,8 @@ final class SocketMachineRunner<Machine: SocketMachine> {
             },
             accepted: { [weak self] channel in try self?.accept(channel, by: id) }
         )
-        slots[id] = .listener(listener)
+        // What the system refuses at once has ended already.
+        if !listener.isClosed { slots[id] = .listener(listener) }
     }
 
     private func accept(_ channel: any Channel, by listener: SocketID) throws {
@@ -237,7 +240,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
                 self?.feed(.response(id, response))
             }
         }
-        slots[id] = .request(exchange)
+        if !exchange.isOver { slots[id] = .request(exchange) }
     }
 
     private func scope(_ local: IPAddress?) -> UInt32 {

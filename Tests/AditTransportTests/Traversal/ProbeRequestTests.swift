@@ -4,6 +4,7 @@
 import AditCore
 import AditTransport
 import AditTraversal
+import NIOCore
 import NIOPosix
 import Testing
 
@@ -59,6 +60,22 @@ struct ProbeRequestTests {
         let id = bench.newID()
         bench.perform(.request(id, request(server)))
         #expect(await bench.next() == .closed(id, .malformed))
+        #expect(try await bench.end() == [])
+    }
+
+    @Test func `what the system refuses at once is not kept`() async throws {
+        let bench = await MachineBench()
+        let request = bench.newID()
+        // No connection can be made to the broadcast address, and no listener opened at an address of nobody here.
+        let nowhere = IPEndpoint(.v4(0xFFFF_FFFF), 80)
+        bench.perform(.request(request, SocketRequest("GET", to: nowhere, host: "router", path: "/")))
+        guard case .closed(request, _)? = await bench.next() else { throw MachineBench.Unexpected() }
+        let listener = bench.newID()
+        bench.perform(.open(listener, .listener(local: IPEndpoint(.v4(0xC000_0201), 0))))
+        guard case .closed(listener, _)? = await bench.next() else { throw MachineBench.Unexpected() }
+        let (_, local) = try await bench.open(.udp(local: MachineBench.loopback))
+        #expect(local.port != 0)
+        #expect(try await bench.driver.openCount().get() == 1)
         #expect(try await bench.end() == [])
     }
 
