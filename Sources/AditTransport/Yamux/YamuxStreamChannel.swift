@@ -62,6 +62,10 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     var isInLine = false
     /// Whether the stream takes part in the handler's current round of reads.
     var isTouched = false
+    /// Whether the pipeline was given bytes whose round of reads is not complete.
+    private var isInRound = false
+    /// Whether the pipeline may write again, and is told so when the round of reads is complete.
+    private var isWritabilityHeld = false
 
     init(streamID: UInt32, connection: any Channel, handler: YamuxHandler) {
         self.streamID = streamID
@@ -297,6 +301,10 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     }
 
     private func changeWritability(_ isWritable: Bool) {
+        // Amid a round of reads, handlers have written what they flush at its end. HTTP/2's takes it for granted that
+        // nothing of that is left when it may write again, as with a socket.
+        isWritabilityHeld = isWritable && isInRound
+        if isWritabilityHeld { return }
         guard writableFlag.exchange(isWritable, ordering: .relaxed) != isWritable, isActive else { return }
         pipeline.syncOperations.fireChannelWritabilityChanged()
     }
@@ -327,6 +335,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         }
         handler?.touch(self)
         unreportedBytes += buffer.readableBytes
+        isInRound = true
         pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
     }
 
@@ -343,6 +352,8 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         isReadPending = false
         reportConsumedBytes()
         pipeline.syncOperations.fireChannelReadComplete()
+        isInRound = false
+        if isWritabilityHeld, !isClosed { updateWritability() }
         if isEndReceived, heldReads.isEmpty, !isInputEnded, !isClosed { endInput() }
         if autoRead, !isClosed, !isInputEnded { pipeline.syncOperations.read() }
     }
@@ -356,6 +367,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
             while burst < Self.readBurst, !isClosed, let buffer = heldReads.popFirst() {
                 burst += buffer.readableBytes
                 unreportedBytes += buffer.readableBytes
+                isInRound = true
                 pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
             }
             completeReads()

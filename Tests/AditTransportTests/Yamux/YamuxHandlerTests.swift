@@ -85,6 +85,28 @@ import Testing
         #expect(try yamux.sent() == [Self.data(1, 44 * 1024)])
     }
 
+    /// The handler of HTTP/2 fails when it may write before it has flushed what a round of reads made it write.
+    @Test func aPipelineLearnsThatItMayWriteWhenARoundOfReadsIsComplete() throws {
+        final class Order: ChannelInboundHandler {
+            typealias InboundIn = ByteBuffer
+            var steps: [String] = []
+            func channelRead(context: ChannelHandlerContext, data: NIOAny) { steps.append("read") }
+            func channelReadComplete(context: ChannelHandlerContext) { steps.append("complete") }
+            func channelWritabilityChanged(context: ChannelHandlerContext) {
+                steps.append(context.channel.isWritable ? "writable" : "full")
+            }
+        }
+        let yamux = try EmbeddedYamux(.client)
+        let stream = try yamux.open { [Order()] }
+        let order = try stream.pipeline.syncOperations.handler(type: Order.self)
+        stream.writeAndFlush(ByteBuffer(repeating: 0, count: 300 * 1024), promise: nil)
+        _ = try yamux.sent()
+        try yamux.receive(Self.credit(1, .acknowledge), Self.data(1, 10), Self.credit(1, [], 1_000_000))
+        #expect(order.steps == ["full", "read", "complete", "writable"])
+        #expect(stream.isWritable)
+        #expect(try yamux.sent().filter { $0.kind == .data } == [Self.data(1, 44 * 1024)])
+    }
+
     @Test func streamsTakeTurnsSoThatABulkStreamDoesNotHoldOthersUp() throws {
         let yamux = try EmbeddedYamux(.client)
         let bulk = try yamux.open()
