@@ -10,7 +10,7 @@ help: ## what each target does
 demo: ## a server, a device and a page behind NAT on this machine, until Ctrl-C (ONCE=1: prove it and end)
 	@ONCE=$(ONCE) dev/demo
 
-test: ## unit, architecture and integration tests; needs no root
+test: ## unit, architecture and integration tests; without root, those with the NATs of the kernel are skipped
 	@dev/test
 
 build: ## the debug binary, .build/debug/adit
