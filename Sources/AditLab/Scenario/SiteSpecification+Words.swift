@@ -82,24 +82,13 @@ extension TransportRule {
 extension NATRule {
     /// The rule in plain words with the classic name.
     package var words: Text {
-        let classic = ClassicNATKind(mapping: mapping, filtering: filtering).words
+        let classic = NATKind(ClassicNATKind(mapping: mapping, filtering: filtering)).name
         let terms = "\(mapping.word.uppercased())/\(filtering.word.uppercased())"
         let ports = allocation.words
         return Text(
             "\(classic.english) (\(terms)), \(ports.english)",
             zh: "\(classic.chinese)（\(terms)），\(ports.chinese)"
         )
-    }
-}
-
-extension ClassicNATKind {
-    fileprivate var words: Text {
-        switch self {
-        case .fullCone: Text("full cone", zh: "全锥形")
-        case .addressRestrictedCone: Text("address-restricted cone", zh: "地址受限锥形")
-        case .portRestrictedCone: Text("port-restricted cone", zh: "端口受限锥形")
-        case .symmetric: Text("symmetric", zh: "对称形")
-        }
     }
 }
 

@@ -151,52 +151,12 @@ package struct PortMappingDoubleNAT: Sendable, Hashable {
         guard !external.isUnspecified else { return nil }
         self.external = external
         self.seen = seen
-        if AddressScope.carrier.contains(external) {
-            evidence = .carrierAddress
-        } else if AddressScope.isInner(external) {
-            evidence = .privateAddress
-        } else if let seen, seen != external {
+        switch AddressRealm(external) {
+        case .carrier: evidence = .carrierAddress
+        case .private: evidence = .privateAddress
+        case .public:
+            guard let seen, seen != external else { return nil }
             evidence = .otherAddress
-        } else {
-            return nil
-        }
-    }
-}
-
-/// Blocks of addresses that the internet does not route.
-enum AddressScope {
-    static let carrier = Block(first: 0x6440_0000, length: 10)
-    private static let inner = [
-        Block(first: 0x0A00_0000, length: 8), Block(first: 0xAC10_0000, length: 12),
-        Block(first: 0xC0A8_0000, length: 16),
-        Block(first: 0xA9FE_0000, length: 16), Block(first: 0x7F00_0000, length: 8),
-        Block(first: 0x0000_0000, length: 8),
-        Block(first: 0xC000_0000, length: 29), Block(first: 0xE000_0000, length: 3),
-    ]
-
-    /// Whether it is an address of IPv4 that the internet does not route, carriers' own not counted, or IPv6's like.
-    static func isInner(_ address: IPAddress) -> Bool {
-        switch address.unmapped {
-        case .v4: inner.contains { $0.contains(address) }
-        case .v6(let high, _): high >> 57 == 0x7E || address.isLinkLocal || address.isLoopback || address.isUnspecified
-        }
-    }
-
-    /// Whether a router of the local network may have it.
-    static func isLocal(_ address: IPAddress) -> Bool {
-        guard !address.isLoopback, !address.isUnspecified else { return false }
-        if case .v4(let number) = address.unmapped, number >> 29 == 7 { return false }
-        return isInner(address) || carrier.contains(address)
-    }
-
-    /// A block of IPv4 addresses by prefix.
-    struct Block {
-        let first: UInt32
-        let length: UInt32
-
-        func contains(_ address: IPAddress) -> Bool {
-            guard case .v4(let number) = address.unmapped else { return false }
-            return (number ^ first) >> (32 - length) == 0
         }
     }
 }

@@ -129,7 +129,7 @@ extension PortMappingClient {
     /// An answer to a search: only from the local network, and only about the host that sent it.
     mutating func receivedSearchAnswer(_ bytes: [UInt8], from sender: IPEndpoint) {
         let router = configuration.network.gateway
-        guard upnp.state == .unknown, sender.address == router || AddressScope.isLocal(sender.address),
+        guard upnp.state == .unknown, sender.address == router || AddressRealm.isLocal(sender.address),
             let message = try? SSDPMessage.decode(bytes.span.bytes), message.kind == .response,
             message.field("ST")?.hasPrefix("urn:schemas-upnp-org:device:InternetGatewayDevice:") == true,
             let location = message.field("LOCATION").flatMap({ UPnPLocation($0) }),
