@@ -48,8 +48,8 @@ let package = Package(
         .target(name: "AditWire", dependencies: ["AditCore", "CExpat"]),
         .target(name: "AditCrypto", dependencies: ["AditCore", "CAditCrypto", crypto]),
         .target(name: "AditTunnel", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
-        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire"]),
-        .target(name: "AditLab", dependencies: ["AditCore", "AditWire", "AditTraversal"]),
+        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
+        .target(name: "AditLab", dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTraversal"]),
         .target(
             name: "AditConfig",
             dependencies: ["AditCore", "TOMLKit", "Yams"]
@@ -95,9 +95,12 @@ let package = Package(
         .testTarget(name: "AditTunnelTests", dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTunnel"]),
         .testTarget(
             name: "AditTraversalTests",
-            dependencies: ["AditCore", "AditWire", "AditTraversal", "AditLab"]
+            dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTraversal", "AditLab"]
         ),
-        .testTarget(name: "AditLabTests", dependencies: ["AditCore", "AditWire", "AditTraversal", "AditLab"]),
+        .testTarget(
+            name: "AditLabTests",
+            dependencies: ["AditCore", "AditWire", "AditCrypto", "AditTraversal", "AditLab"]
+        ),
         .testTarget(
             name: "AditConfigTests",
             dependencies: ["AditCore", "AditConfig"]

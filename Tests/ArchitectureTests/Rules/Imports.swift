@@ -9,8 +9,8 @@ enum Imports {
         "AditWire": ["AditCore", "CExpat"],
         "AditCrypto": ["AditCore", "CAditCrypto", "Crypto"],
         "AditTunnel": ["AditCore", "AditWire", "AditCrypto"],
-        "AditTraversal": ["AditCore", "AditWire"],
-        "AditLab": ["AditCore", "AditWire", "AditTraversal"],
+        "AditTraversal": ["AditCore", "AditWire", "AditCrypto"],
+        "AditLab": ["AditCore", "AditWire", "AditCrypto", "AditTraversal"],
         "AditConfig": ["AditCore", "TOMLKit", "Yams", "FoundationEssentials"],
     ]
 
