@@ -130,7 +130,8 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
             listener.onAccept = { [unowned self] connection in accepted(connection, by: id) }
             listeners[id] = listener
             inputs.append(.opened(id, local: listener.local))
-        case .tcp(let local, let remote):
+        // Who listens is known here: what TLS is for needs no proof in a simulation.
+        case .tcp(let local, let remote), .tls(let local, let remote, _):
             switch host.connect(from: local, to: remote) {
             case .failure(let end): inputs.append(.closed(id, end.end))
             case .success(let connection): adopt(connection, id)

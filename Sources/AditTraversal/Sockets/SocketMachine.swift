@@ -42,6 +42,11 @@ package enum SocketKind: Sendable, Equatable {
     case udp(local: IPEndpoint)
     /// A TCP connection from `local`, whose port other sockets of the machine may share (SO_REUSEADDR, SO_REUSEPORT).
     case tcp(local: IPEndpoint, remote: IPEndpoint)
+    /// A connection as `tcp` with TLS on it: `connected` comes once the other side has proved who it is, and bytes are
+    /// those inside.
+    ///
+    /// `name` is the server's, empty for none; whom to trust and what is said by ALPN (RFC 7301) the driver knows.
+    case tls(local: IPEndpoint, remote: IPEndpoint, name: String)
     /// A TCP listener on `local`, whose port other sockets of the machine may share.
     case listener(local: IPEndpoint)
 }
@@ -102,7 +107,7 @@ package enum SocketEnd: Sendable, Hashable {
     case addressUnavailable
     /// The system forbids it (EACCES, EPERM), or a limit is reached (EMFILE).
     case denied
-    /// The other side broke the protocol of a request, or sent more than the limit.
+    /// The other side broke the protocol of a request or of TLS, is not who it has to be, or sent more than the limit.
     case malformed
 }
 
