@@ -41,7 +41,9 @@ extension STUNAttribute {
             try expect(field.byteCount == 4, field)
             return .alternatePort(bytes.bigEndianUInt16(at: field.offset))
         case STUNAttributeType.padding: return .padding(field.byteCount)
-        case STUNAttributeType.errorCode: return try errorCode(field, in: bytes)
+        case STUNAttributeType.errorCode:
+            let (number, reason) = try error(field, in: bytes)
+            return .errorCode(number, reason: reason)
         case STUNAttributeType.unknownAttributes:
             try expect(field.byteCount & 1 == 0 && field.byteCount <= 2 * STUNMessage.attributeLimit, field)
             return .unknownAttributes(
@@ -73,7 +75,77 @@ extension STUNAttribute {
             }
             return .passwordAlgorithm(algorithm)
         case STUNAttributeType.passwordAlgorithms: return .passwordAlgorithms(try algorithms(field, in: bytes))
-        default: return .other(type: field.type, bytes.copyBytes(in: field.range))
+        default:
+            return try relayed(field, in: bytes, cookie: cookie, transactionID: transactionID)
+                ?? .other(type: field.type, bytes.copyBytes(in: field.range))
+        }
+    }
+
+    /// Reads an attribute of ICE or TURN; nil for others.
+    private static func relayed(
+        _ field: STUNAttributeField,
+        in bytes: RawSpan,
+        cookie: UInt32,
+        transactionID: STUNTransactionID
+    ) throws(STUNError) -> STUNAttribute? {
+        switch field.type {
+        case STUNAttributeType.xorPeerAddress:
+            return .xorPeerAddress(
+                try endpoint(field, in: bytes).masked(cookie: cookie, transactionID: transactionID)
+            )
+        case STUNAttributeType.xorRelayedAddress:
+            return .xorRelayedAddress(
+                try endpoint(field, in: bytes).masked(cookie: cookie, transactionID: transactionID)
+            )
+        case STUNAttributeType.data: return .data(bytes.copyBytes(in: field.range))
+        case STUNAttributeType.channelNumber:
+            try expect(field.byteCount == 4, field)
+            return .channelNumber(bytes.bigEndianUInt16(at: field.offset))
+        case STUNAttributeType.lifetime:
+            try expect(field.byteCount == 4, field)
+            return .lifetime(bytes.bigEndianUInt32(at: field.offset))
+        case STUNAttributeType.priority:
+            try expect(field.byteCount == 4, field)
+            return .priority(bytes.bigEndianUInt32(at: field.offset))
+        case STUNAttributeType.requestedAddressFamily:
+            try expect(field.byteCount == 4, field)
+            return .requestedAddressFamily(STUNAddressFamily(rawValue: bytes.byte(at: field.offset)))
+        case STUNAttributeType.additionalAddressFamily:
+            try expect(field.byteCount == 4, field)
+            return .additionalAddressFamily(STUNAddressFamily(rawValue: bytes.byte(at: field.offset)))
+        case STUNAttributeType.requestedTransport:
+            try expect(field.byteCount == 4, field)
+            return .requestedTransport(bytes.byte(at: field.offset))
+        case STUNAttributeType.evenPort:
+            try expect(field.byteCount == 1, field)
+            return .evenPort(reservesNext: bytes.byte(at: field.offset) & 0x80 != 0)
+        case STUNAttributeType.dontFragment:
+            try expect(field.byteCount == 0, field)
+            return .dontFragment
+        case STUNAttributeType.useCandidate:
+            try expect(field.byteCount == 0, field)
+            return .useCandidate
+        case STUNAttributeType.reservationToken:
+            try expect(field.byteCount == 8, field)
+            return .reservationToken(bytes.bigEndianUInt64(at: field.offset))
+        case STUNAttributeType.iceControlled:
+            try expect(field.byteCount == 8, field)
+            return .iceControlled(bytes.bigEndianUInt64(at: field.offset))
+        case STUNAttributeType.iceControlling:
+            try expect(field.byteCount == 8, field)
+            return .iceControlling(bytes.bigEndianUInt64(at: field.offset))
+        case STUNAttributeType.addressErrorCode:
+            let (number, reason) = try error(field, in: bytes)
+            let family = STUNAddressFamily(rawValue: bytes.byte(at: field.offset))
+            return .addressErrorCode(family, number, reason: reason)
+        case STUNAttributeType.icmp:
+            try expect(field.byteCount == 8, field)
+            return .icmp(
+                type: bytes.byte(at: field.offset + 2),
+                code: bytes.byte(at: field.offset + 3),
+                data: bytes.bigEndianUInt32(at: field.offset + 4)
+            )
+        default: return nil
         }
     }
 
@@ -94,13 +166,16 @@ extension STUNAttribute {
         }
     }
 
-    private static func errorCode(_ field: STUNAttributeField, in bytes: RawSpan) throws(STUNError) -> STUNAttribute {
+    private static func error(
+        _ field: STUNAttributeField,
+        in bytes: RawSpan
+    ) throws(STUNError) -> (number: Int, reason: String) {
         try expect(field.byteCount >= 4 && field.byteCount <= 4 + textByteLimit, field)
         let hundreds = Int(bytes.byte(at: field.offset + 2) & 7)
         let units = Int(bytes.byte(at: field.offset + 3))
         try expect((3...6).contains(hundreds) && units <= 99, field)
         let reason = bytes.copyBytes(in: (field.offset + 4)..<(field.offset + field.byteCount))
-        return .errorCode(hundreds * 100 + units, reason: String(validating: reason, as: UTF8.self) ?? "")
+        return (hundreds * 100 + units, String(validating: reason, as: UTF8.self) ?? "")
     }
 
     private static func text(

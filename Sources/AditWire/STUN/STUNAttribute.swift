@@ -55,6 +55,40 @@ package enum STUNAttribute: Sendable, Hashable {
     case reflectedFrom(IPEndpoint)
     /// ALTERNATE-PORT, Adit's own (docs/wire.md, STUN): the second UDP port of a server with one address.
     case alternatePort(UInt16)
+    /// PRIORITY (RFC 8445 section 16.1): of the candidate that the check's success would show.
+    case priority(UInt32)
+    /// USE-CANDIDATE (RFC 8445 section 16.1).
+    case useCandidate
+    /// ICE-CONTROLLED (RFC 8445 section 16.1): the tie-breaker.
+    case iceControlled(UInt64)
+    /// ICE-CONTROLLING (RFC 8445 section 16.1): the tie-breaker.
+    case iceControlling(UInt64)
+    /// CHANNEL-NUMBER (RFC 8656 section 18.1): any number, also one that is no channel.
+    case channelNumber(UInt16)
+    /// LIFETIME (RFC 8656 section 18.2): in seconds.
+    case lifetime(UInt32)
+    /// XOR-PEER-ADDRESS (RFC 8656 section 18.3); the address itself. The only attribute that may come more than once.
+    case xorPeerAddress(IPEndpoint)
+    /// DATA (RFC 8656 section 18.4): the payload of a datagram.
+    case data([UInt8])
+    /// XOR-RELAYED-ADDRESS (RFC 8656 section 18.5); the address itself.
+    case xorRelayedAddress(IPEndpoint)
+    /// REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.6).
+    case requestedAddressFamily(STUNAddressFamily)
+    /// EVEN-PORT (RFC 8656 section 18.7), and whether the port above is to be kept for a second allocation.
+    case evenPort(reservesNext: Bool)
+    /// REQUESTED-TRANSPORT (RFC 8656 section 18.8): a number of IANA's protocols, 17 for UDP.
+    case requestedTransport(UInt8)
+    /// DONT-FRAGMENT (RFC 8656 section 18.9).
+    case dontFragment
+    /// RESERVATION-TOKEN (RFC 8656 section 18.10): 8 bytes.
+    case reservationToken(UInt64)
+    /// ADDITIONAL-ADDRESS-FAMILY (RFC 8656 section 18.11).
+    case additionalAddressFamily(STUNAddressFamily)
+    /// ADDRESS-ERROR-CODE (RFC 8656 section 18.12): as ERROR-CODE, about one address family.
+    case addressErrorCode(STUNAddressFamily, Int, reason: String)
+    /// ICMP (RFC 8656 section 18.13): type and code of the error that a datagram of the relay met, and its data.
+    case icmp(type: UInt8, code: UInt8, data: UInt32)
     /// Any other, or text that is not UTF-8.
     case other(type: UInt16, [UInt8])
 
@@ -85,6 +119,23 @@ package enum STUNAttribute: Sendable, Hashable {
         case .changedAddress: STUNAttributeType.changedAddress
         case .reflectedFrom: STUNAttributeType.reflectedFrom
         case .alternatePort: STUNAttributeType.alternatePort
+        case .priority: STUNAttributeType.priority
+        case .useCandidate: STUNAttributeType.useCandidate
+        case .iceControlled: STUNAttributeType.iceControlled
+        case .iceControlling: STUNAttributeType.iceControlling
+        case .channelNumber: STUNAttributeType.channelNumber
+        case .lifetime: STUNAttributeType.lifetime
+        case .xorPeerAddress: STUNAttributeType.xorPeerAddress
+        case .data: STUNAttributeType.data
+        case .xorRelayedAddress: STUNAttributeType.xorRelayedAddress
+        case .requestedAddressFamily: STUNAttributeType.requestedAddressFamily
+        case .evenPort: STUNAttributeType.evenPort
+        case .requestedTransport: STUNAttributeType.requestedTransport
+        case .dontFragment: STUNAttributeType.dontFragment
+        case .reservationToken: STUNAttributeType.reservationToken
+        case .additionalAddressFamily: STUNAttributeType.additionalAddressFamily
+        case .addressErrorCode: STUNAttributeType.addressErrorCode
+        case .icmp: STUNAttributeType.icmp
         case .other(let type, _): type
         }
     }
@@ -109,71 +160,26 @@ package struct STUNPasswordAlgorithm: Sendable, Hashable {
     package static let sha256 = STUNPasswordAlgorithm(number: 2)
 }
 
-/// The numbers of attributes (RFC 8489 section 18.3, RFC 5780 section 9.1, RFC 3489 section 11.2).
-package enum STUNAttributeType {
-    /// MAPPED-ADDRESS.
-    package static let mappedAddress: UInt16 = 0x0001
-    /// CHANGE-REQUEST.
-    package static let changeRequest: UInt16 = 0x0003
-    /// SOURCE-ADDRESS.
-    package static let sourceAddress: UInt16 = 0x0004
-    /// CHANGED-ADDRESS.
-    package static let changedAddress: UInt16 = 0x0005
-    /// USERNAME.
-    package static let username: UInt16 = 0x0006
-    /// MESSAGE-INTEGRITY.
-    package static let messageIntegrity: UInt16 = 0x0008
-    /// ERROR-CODE.
-    package static let errorCode: UInt16 = 0x0009
-    /// UNKNOWN-ATTRIBUTES.
-    package static let unknownAttributes: UInt16 = 0x000A
-    /// REFLECTED-FROM.
-    package static let reflectedFrom: UInt16 = 0x000B
-    /// XOR-PEER-ADDRESS (RFC 8656 section 18.3), the one that may come more than once.
-    package static let xorPeerAddress: UInt16 = 0x0012
-    /// REALM.
-    package static let realm: UInt16 = 0x0014
-    /// NONCE.
-    package static let nonce: UInt16 = 0x0015
-    /// MESSAGE-INTEGRITY-SHA256.
-    package static let messageIntegritySHA256: UInt16 = 0x001C
-    /// PASSWORD-ALGORITHM.
-    package static let passwordAlgorithm: UInt16 = 0x001D
-    /// USERHASH.
-    package static let userhash: UInt16 = 0x001E
-    /// XOR-MAPPED-ADDRESS.
-    package static let xorMappedAddress: UInt16 = 0x0020
-    /// PADDING.
-    package static let padding: UInt16 = 0x0026
-    /// RESPONSE-PORT.
-    package static let responsePort: UInt16 = 0x0027
-    /// PASSWORD-ALGORITHMS.
-    package static let passwordAlgorithms: UInt16 = 0x8002
-    /// ALTERNATE-DOMAIN.
-    package static let alternateDomain: UInt16 = 0x8003
-    /// SOFTWARE.
-    package static let software: UInt16 = 0x8022
-    /// ALTERNATE-SERVER.
-    package static let alternateServer: UInt16 = 0x8023
-    /// FINGERPRINT.
-    package static let fingerprint: UInt16 = 0x8028
-    /// RESPONSE-ORIGIN.
-    package static let responseOrigin: UInt16 = 0x802B
-    /// OTHER-ADDRESS.
-    package static let otherAddress: UInt16 = 0x802C
-    /// ALTERNATE-PORT, Adit's own, among those that need not be understood.
-    package static let alternatePort: UInt16 = 0xFAD1
-    /// FILL, Adit's own, among those that need not be understood: bytes that only make a request as long as its response.
-    package static let fill: UInt16 = 0xFAD2
+/// The family of an address, as attributes of RFC 8656 name it; other numbers than these two may come.
+package struct STUNAddressFamily: RawRepresentable, Sendable, Hashable {
+    /// The number on the wire.
+    package let rawValue: UInt8
 
-    /// Whether a type that has to be understood (below 0x8000) is one of these.
-    package static func isKnown(_ type: UInt16) -> Bool {
-        switch type {
-        case mappedAddress, changeRequest, sourceAddress, changedAddress, username, messageIntegrity, errorCode,
-            unknownAttributes, reflectedFrom, realm, nonce, messageIntegritySHA256, passwordAlgorithm, userhash,
-            xorMappedAddress, padding, responsePort:
-            true
-        default: false
+    /// Makes it from its number.
+    package init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    /// The family of an address, IPv6 for an IPv4-mapped one too.
+    package init(of address: IPAddress) {
+        switch address {
+        case .v4: self = .v4
+        case .v6: self = .v6
         }
     }
+
+    /// IPv4.
+    package static let v4 = STUNAddressFamily(rawValue: 1)
+    /// IPv6.
+    package static let v6 = STUNAddressFamily(rawValue: 2)
 }

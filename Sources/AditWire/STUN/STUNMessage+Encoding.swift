@@ -75,7 +75,7 @@ extension STUNAttribute {
             .reflectedFrom(let endpoint), .alternateServer(let endpoint), .responseOrigin(let endpoint),
             .otherAddress(let endpoint):
             Self.encode(type: type, endpoint, into: &bytes)
-        case .xorMappedAddress(let endpoint):
+        case .xorMappedAddress(let endpoint), .xorPeerAddress(let endpoint), .xorRelayedAddress(let endpoint):
             Self.encode(type: type, endpoint.masked(cookie: cookie, transactionID: transactionID), into: &bytes)
         case .changeRequest(let address, let port):
             Self.encode(type: type, [0, 0, 0, (address ? 4 : 0) | (port ? 2 : 0)], into: &bytes)
@@ -90,14 +90,13 @@ extension STUNAttribute {
         case .alternateDomain(let text):
             Self.encode(type: type, Self.cut(text, to: Self.domainByteLimit), into: &bytes)
         case .errorCode(let number, let reason):
-            let code = min(max(number, 300), 699)
             var text = Self.cut(reason, to: Self.textByteLimit)
             // RFC 3489 section 11.2.9 knows no padding: the phrase itself is a multiple of 4 bytes long.
             if cookie != STUNMessage.magicCookie {
                 text = Self.cut(reason, to: Self.textByteLimit & ~3)
                 text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: -text.count & 3))
             }
-            Self.encode(type: type, [0, 0, UInt8(code / 100), UInt8(code % 100)] + text, into: &bytes)
+            Self.encode(type: type, [0, 0] + Self.code(number) + text, into: &bytes)
         case .unknownAttributes(let types):
             var types = types.prefix(STUNMessage.attributeLimit)
             // RFC 3489 section 11.2.10: an odd list repeats one.
@@ -109,7 +108,39 @@ extension STUNAttribute {
         case .passwordAlgorithm(let algorithm): Self.encode(type: type, algorithm.bytes, into: &bytes)
         case .passwordAlgorithms(let algorithms):
             Self.encode(type: type, algorithms.prefix(Self.algorithmLimit).flatMap(\.bytes), into: &bytes)
+        case .data(let value): Self.encode(type: type, value.prefix(0xFFDC), into: &bytes)
+        case .channelNumber(let number): Self.encode(type: type, number: UInt32(number) << 16, into: &bytes)
+        case .lifetime(let number), .priority(let number): Self.encode(type: type, number: number, into: &bytes)
+        case .requestedAddressFamily(let family), .additionalAddressFamily(let family):
+            Self.encode(type: type, number: UInt32(family.rawValue) << 24, into: &bytes)
+        case .requestedTransport(let number): Self.encode(type: type, number: UInt32(number) << 24, into: &bytes)
+        case .evenPort(let reservesNext): Self.encode(type: type, [reservesNext ? 0x80 : 0], into: &bytes)
+        case .dontFragment, .useCandidate: Self.encode(type: type, [], into: &bytes)
+        case .reservationToken(let number), .iceControlled(let number), .iceControlling(let number):
+            bytes.appendBigEndian(type)
+            bytes.appendBigEndian(UInt16(8))
+            bytes.appendBigEndian(number)
+        case .addressErrorCode(let family, let number, let reason):
+            let text = Self.cut(reason, to: Self.textByteLimit)
+            Self.encode(type: type, [family.rawValue, 0] + Self.code(number) + text, into: &bytes)
+        case .icmp(let icmpType, let icmpCode, let data):
+            bytes.appendBigEndian(type)
+            bytes.appendBigEndian(UInt16(8))
+            bytes.appendBigEndian(UInt32(icmpType) << 8 | UInt32(icmpCode))
+            bytes.appendBigEndian(data)
         }
+    }
+
+    /// The class and the number of an error, 300 to 699.
+    private static func code(_ number: Int) -> [UInt8] {
+        let code = min(max(number, 300), 699)
+        return [UInt8(code / 100), UInt8(code % 100)]
+    }
+
+    private static func encode(type: UInt16, number: UInt32, into bytes: inout [UInt8]) {
+        bytes.appendBigEndian(type)
+        bytes.appendBigEndian(UInt16(4))
+        bytes.appendBigEndian(number)
     }
 
     private static func encode(type: UInt16, _ endpoint: IPEndpoint, into bytes: inout [UInt8]) {

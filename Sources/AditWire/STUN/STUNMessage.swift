@@ -27,6 +27,18 @@ package struct STUNMethod: RawRepresentable, Sendable, Hashable {
 
     /// Binding (RFC 8489 section 18.2).
     package static let binding = STUNMethod(rawValue: 1)
+    /// Allocate (RFC 8656 section 17).
+    package static let allocate = STUNMethod(rawValue: 3)
+    /// Refresh (RFC 8656 section 17).
+    package static let refresh = STUNMethod(rawValue: 4)
+    /// Send (RFC 8656 section 17), an indication of the client.
+    package static let send = STUNMethod(rawValue: 6)
+    /// Data (RFC 8656 section 17), an indication of the server.
+    package static let data = STUNMethod(rawValue: 7)
+    /// CreatePermission (RFC 8656 section 17).
+    package static let createPermission = STUNMethod(rawValue: 8)
+    /// ChannelBind (RFC 8656 section 17).
+    package static let channelBind = STUNMethod(rawValue: 9)
 }
 
 /// What ties a response to its request (RFC 8489 section 5): 96 random bits.

@@ -16,6 +16,11 @@ import Testing
         .unknownAttributes([1, 2, 3]), .username("me"), .realm("例.test"), .nonce("abc"),
         .userhash(Array(repeating: 7, count: 32)), .passwordAlgorithm(.sha256), .passwordAlgorithms([.md5, .sha256]),
         .alternateServer(v4), .alternateDomain("b.test"), .sourceAddress(v4), .changedAddress(v4), .reflectedFrom(v4),
+        .priority(1_862_270_975), .useCandidate, .iceControlled(.max), .iceControlling(1), .channelNumber(0x4001),
+        .lifetime(600), .xorPeerAddress(v4), .xorPeerAddress(v6), .data([1, 2, 3]), .xorRelayedAddress(v6),
+        .requestedAddressFamily(.v6), .evenPort(reservesNext: true), .requestedTransport(17), .dontFragment,
+        .reservationToken(0x0102_0304_0506_0708), .additionalAddressFamily(.v4),
+        .addressErrorCode(.v6, 440, reason: "no"), .icmp(type: 3, code: 4, data: 1400),
         .alternatePort(3479), .other(type: 0x4321, [1]), .other(type: 0x9321, []),
         .messageIntegrity(Array(repeating: 1, count: 20)), .messageIntegritySHA256(Array(repeating: 2, count: 16)),
     ]
