@@ -147,9 +147,29 @@ package struct DeviceHome: Sendable, Hashable {
     ///
     /// - Throws: `ErrorCode.state` when the file cannot be read or written.
     package func note(_ offer: STUNOffer?, of place: HostPort) throws(AditError) {
-        guard try servers().contains(where: { $0.place == place && $0.stun != offer }) else { return }
+        try note(offer, \.stun, of: place)
+    }
+
+    /// Remembers where a joined server relays by TURN, with the credentials; nothing is written when that is known or the
+    /// server is not joined. A nonce is not remembered.
+    ///
+    /// - Throws: `ErrorCode.state` when the file cannot be read or written.
+    package func note(_ offer: TURNOffer?, of place: HostPort) throws(AditError) {
+        var offer = offer
+        offer?.nonce = ""
+        try note(offer, \.turn, of: place)
+    }
+
+    private func note<Offer: Equatable>(
+        _ offer: Offer?,
+        _ member: WritableKeyPath<JoinedServer, Offer?>,
+        of place: HostPort
+    ) throws(AditError) {
+        guard try servers().contains(where: { $0.place == place && $0[keyPath: member] != offer }) else { return }
         try change { servers in
-            for index in servers.indices where servers[index].place == place { servers[index].stun = offer }
+            for index in servers.indices where servers[index].place == place {
+                servers[index][keyPath: member] = offer
+            }
         }
     }
 

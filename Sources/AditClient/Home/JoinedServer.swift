@@ -24,6 +24,9 @@ package struct JoinedServer: Sendable, Hashable, Codable {
     package var httpPort: UInt16?
     /// Where the server answered STUN when this device was last connected; nil when it did not.
     package var stun: STUNOffer?
+    /// Where the server relayed by TURN when this device was last connected, and the credentials it gave; nil when it did
+    /// not.
+    package var turn: TURNOffer?
 
     /// Makes one from its parts.
     package init(
@@ -35,7 +38,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         domain: String,
         joinedAt: Int64,
         httpPort: UInt16? = nil,
-        stun: STUNOffer? = nil
+        stun: STUNOffer? = nil,
+        turn: TURNOffer? = nil
     ) {
         self.host = host
         self.port = port
@@ -46,10 +50,18 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         self.joinedAt = joinedAt
         self.httpPort = httpPort
         self.stun = stun
+        self.turn = turn
     }
 
     /// The host and the session port.
     package var place: HostPort { HostPort(host: host, port: port) }
+
+    /// The entry as people and scripts may see it: without what gives access.
+    package var withoutSecrets: JoinedServer {
+        var server = self
+        server.turn = turn?.withoutSecrets
+        return server
+    }
 
     /// The place as people write it: the port only when it is not 7000.
     package var shownPlace: String { port == 7000 ? host : place.description }

@@ -32,6 +32,8 @@ package enum DeviceEvent: Sendable, Equatable {
     case datagramVisitorLeft(tunnel: String, DatagramVisit)
     /// The server turned visitors away.
     case turnedAway(tunnel: String, TurnedAway)
+    /// The server gave new credentials for its TURN.
+    case turnOffered(TURNOffer)
     /// The server is about to restart and asks the device to come back after that long.
     case draining(reconnectAfter: Duration)
     /// Nothing more will happen: the person stopped it (nil), or must mend something first.
@@ -54,6 +56,8 @@ package struct SessionFacts: Sendable, Equatable {
     package var roundTrip: Duration?
     /// Where the server answers STUN; nil when it does not.
     package var stun: STUNOffer?
+    /// Where the server relays by TURN, with the credentials for this device; nil when it does not.
+    package var turn: TURNOffer?
 
     /// Makes facts from their parts.
     package init(
@@ -63,7 +67,8 @@ package struct SessionFacts: Sendable, Equatable {
         domain: String = "",
         fingerprint: String? = nil,
         roundTrip: Duration? = nil,
-        stun: STUNOffer? = nil
+        stun: STUNOffer? = nil,
+        turn: TURNOffer? = nil
     ) {
         self.server = server
         self.serverName = serverName
@@ -72,6 +77,7 @@ package struct SessionFacts: Sendable, Equatable {
         self.fingerprint = fingerprint
         self.roundTrip = roundTrip
         self.stun = stun
+        self.turn = turn
     }
 }
 

@@ -121,6 +121,9 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             endIfNothingIsLeft(error)
         case .requestReport(let report): reported(report)
         case .visitorsRefused(let refused): turnedAway(refused)
+        case .turnOffered(let offer):
+            state.withLockedValue { $0.facts?.turn = offer }
+            tell(.turnOffered(offer))
         case .draining(let delay): tell(.draining(reconnectAfter: delay))
         case .stopped: break
         }
@@ -132,6 +135,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         facts.deviceName = connection.adit?.deviceName ?? ""
         facts.domain = connection.adit?.domain ?? ""
         facts.stun = connection.adit?.stun
+        facts.turn = connection.adit?.turn
         let told = state.withLockedValue { state in
             facts.roundTrip = state.facts?.roundTrip
             state.connected(facts, at: Self.unixSeconds())

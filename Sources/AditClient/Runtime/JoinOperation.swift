@@ -78,7 +78,8 @@ package struct JoinOperation: Sendable {
                 domain: connection.adit?.domain ?? "",
                 joinedAt: WallClock.unixSeconds(),
                 httpPort: connection.adit.flatMap { $0.httpPort == 0 ? nil : $0.httpPort },
-                stun: connection.adit?.stun
+                stun: connection.adit?.stun,
+                turn: connection.adit?.turn
             )
             try home.remember(joined)
             return joined

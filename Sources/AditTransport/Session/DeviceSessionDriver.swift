@@ -197,6 +197,7 @@ final class DeviceSessionDriver {
             delegate.sessionEvent(.draining(wait))
         case .heartbeatSent: delegate.sessionEvent(.heartbeatSent)
         case .heartbeatAnswered, .send, .secure, .openWorkConnection, .ended: break
+        case .turnOffered(let offer): delegate.sessionEvent(.turnOffered(offer))
         }
     }
 

@@ -26,6 +26,8 @@ package enum DeviceSessionEvent: Sendable, Equatable {
     case requestReport(AditRequestReport)
     /// The server turned visitors of a tunnel away.
     case visitorsRefused(AditVisitorsRefused)
+    /// The server gave new credentials for its TURN.
+    case turnOffered(TURNOffer)
     /// The server is about to stop.
     case draining(Duration)
     /// A Ping was sent to the server.

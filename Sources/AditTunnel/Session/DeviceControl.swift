@@ -227,6 +227,7 @@ package struct DeviceControl: Sendable {
     }
 
     private mutating func receive(_ response: FRPNewProxyResponse, at now: Instant) {
+        case .turnOffer(let offer): if isAdit { outputs.append(.turnOffered(offer)) }
         let name = response.proxyName
         if response.error.isEmpty, response.adit?.error == nil {
             if registrations.succeeded(name) { outputs.append(.registered(response)) }

@@ -106,6 +106,8 @@ extension DeviceControl {
         case draining(Duration)
         /// A Ping was sent.
         case heartbeatSent
+        /// The server gave new credentials for its TURN.
+        case turnOffered(TURNOffer)
         /// A Pong came.
         case heartbeatAnswered
         /// Close the connection after what was sent; the machine takes no more input.

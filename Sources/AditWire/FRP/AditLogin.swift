@@ -40,6 +40,8 @@ package struct AditLoginResponse: Sendable, Equatable {
     package var httpPort: UInt16
     /// Where it answers STUN; nil when it does not.
     package var stun: STUNOffer?
+    /// Where it relays by TURN, with credentials for this device; nil when it does not.
+    package var turn: TURNOffer?
     package var error: AditErrorMessage?
 
     /// Makes the object from its fields.
@@ -49,6 +51,7 @@ package struct AditLoginResponse: Sendable, Equatable {
         domain: String = "",
         httpPort: UInt16 = 0,
         stun: STUNOffer? = nil,
+        turn: TURNOffer? = nil,
         error: AditErrorMessage? = nil
     ) {
         self.deviceName = deviceName
@@ -56,6 +59,7 @@ package struct AditLoginResponse: Sendable, Equatable {
         self.domain = domain
         self.httpPort = httpPort
         self.stun = stun
+        self.turn = turn
         self.error = error
     }
 }
@@ -84,7 +88,7 @@ extension AditLogin: JSONMessage {
 }
 
 extension AditLoginResponse: JSONMessage {
-    private enum Key: String, CodingKey { case deviceName, serverName, domain, httpPort, stun, error }
+    private enum Key: String, CodingKey { case deviceName, serverName, domain, httpPort, stun, turn, error }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -94,6 +98,7 @@ extension AditLoginResponse: JSONMessage {
             domain: try fields.text(.domain),
             httpPort: try fields.number(.httpPort),
             stun: try fields.object(.stun),
+            turn: try fields.object(.turn),
             error: try fields.object(.error)
         )
     }
@@ -104,6 +109,7 @@ extension AditLoginResponse: JSONMessage {
         object.field("domain", domain)
         object.field("httpPort", httpPort)
         object.field("stun", stun)
+        object.field("turn", turn)
         object.field("error", error)
     }
 }

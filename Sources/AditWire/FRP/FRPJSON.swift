@@ -32,6 +32,7 @@ enum FRPJSON {
         case .tunnelClosed(let message): append(message, to: &bytes)
         case .draining(let message): append(message, to: &bytes)
         case .visitorsRefused(let message): append(message, to: &bytes)
+        case .turnOffer(let message): append(message, to: &bytes)
         case .unsupported: throw .notEncodable
         }
     }
@@ -72,6 +73,7 @@ enum FRPJSON {
             return .visitorsRefused(try decode(AditVisitorsRefused.self, json, type: number))
         case .natHoleVisitor, .natHoleClient, .natHoleResponse, .natHoleSession, .natHoleReport:
             return .unsupported(id: number)
+        case .turnOffer: return .turnOffer(try decode(TURNOffer.self, json, type: number))
         }
     }
 

@@ -20,6 +20,8 @@ package enum FRPMessage: Sendable, Equatable {
     case tunnelClosed(AditTunnelClosed)
     case draining(AditDraining)
     case visitorsRefused(AditVisitorsRefused)
+    /// New credentials for the server's TURN, before those of the login expire.
+    case turnOffer(TURNOffer)
     /// A message that is known by its id but not understood; its content is dropped.
     case unsupported(id: UInt16)
 }
@@ -50,6 +52,7 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     case visitorsRefused = 0x4004
 
     /// The first id that belongs to Adit; ids from here on are sent only after the hellos agreed on Adit.
+    case turnOffer = 0x4007
     package static let firstOfAdit: UInt16 = 0x4000
 
     /// The type byte in wire v1; nil for the messages of Adit, which need wire v2.
@@ -91,3 +94,4 @@ extension FRPMessage {
         }
     }
 }
+        case .turnOffer: FRPMessageID.turnOffer.rawValue

@@ -29,7 +29,9 @@ struct StatusCommand: ParsableCommand {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let data = try encoder.encode(Report(home: home.path, servers: servers, processes: processes))
+            let data = try encoder.encode(
+                Report(home: home.path, servers: servers.map(\.withoutSecrets), processes: processes)
+            )
             return StandardStream.line(String(decoding: data, as: UTF8.self))
         }
         let now = ScreenTime.now().seconds

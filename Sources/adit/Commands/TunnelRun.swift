@@ -52,7 +52,11 @@ struct TunnelRun: Sendable {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let mailbox = EventMailbox(on: loop) { continuation.yield(.events($0)) }
         let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) { event in
-            if case .connected(let facts) = event { Self.remember(facts, of: choice.server, in: home) }
+            switch event {
+            case .connected(let facts): Self.remember(facts, of: choice.server, in: home)
+            case .turnOffered(let offer): Self.remember(offer, of: choice.server, in: home)
+            default: break
+            }
             mailbox.post(event)
         }
         let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
@@ -74,9 +78,17 @@ struct TunnelRun: Sendable {
         if let exit { throw exit }
     }
 
-    /// Keeps where the server answers STUN for commands that run without a session; files are not for an event loop.
+    /// Keeps where the server answers STUN and TURN for commands that run without a session; files are not for an event
+    /// loop.
     private static func remember(_ facts: SessionFacts, of server: HostPort, in home: DeviceHome) {
-        NIOThreadPool.singleton.submit { _ in try? home.note(facts.stun, of: server) }
+        NIOThreadPool.singleton.submit { _ in
+            try? home.note(facts.stun, of: server)
+            try? home.note(facts.turn, of: server)
+        }
+    }
+
+    private static func remember(_ offer: TURNOffer, of server: HostPort, in home: DeviceHome) {
+        NIOThreadPool.singleton.submit { _ in try? home.note(offer, of: server) }
     }
 
     private func configuration(_ choice: ServerChoice) -> DeviceSessionConfiguration {

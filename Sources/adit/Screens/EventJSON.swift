@@ -110,6 +110,8 @@ enum EventJSON {
                 "datagramsIn": .number(Int64(visit.datagramsIn)), "datagramsOut": .number(Int64(visit.datagramsOut)),
                 "dropped": .number(Int64(visit.drops)),
             ])
+        case .turnOffered(let offer):
+            return JSONLine(["event": "turn", "time": now, "expiresAt": .number(offer.expiresAt)])
         case .draining(let delay):
             return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
         case .ended(let error):

@@ -84,6 +84,7 @@ struct ScreenModel: Sendable {
             output = rows([datagramRow(visit, of: name, at: time)])
         case .turnedAway(let name, let turnedAway):
             output = rows([turnedAwayRow(turnedAway, of: name, at: time)])
+        case .turnOffered: output = []
         case .draining(let delay): output = notes([draining(delay)])
         case .ended(let error): output = ended(error)
         }

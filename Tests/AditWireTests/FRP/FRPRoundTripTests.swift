@@ -106,6 +106,7 @@ private struct RandomMessages {
                                 alternatePort: UInt16(port()),
                                 alternateAddress: flag() ? .v4(0xCB00_7106) : nil
                             ) : nil,
+                        turn: flag() ? turn() : nil,
                         error: failure()
                     )
                 )
@@ -207,12 +208,26 @@ private struct RandomMessages {
             ),
             .tunnelClosed(AditTunnelClosed(proxyName: text(), error: failure())),
             .draining(AditDraining(reconnectAfterMs: port())),
+            .turnOffer(turn()),
         ]
     }
 
     private mutating func flag() -> Bool { Bool.random(using: &generator) }
 
     private mutating func port() -> Int { Int.random(in: 0...65_535, using: &generator) }
+
+    private mutating func turn() -> TURNOffer {
+        TURNOffer(
+            port: UInt16(port()),
+            tlsPort: UInt16(port()),
+            isOnSessionPort: flag(),
+            username: text(),
+            password: text(),
+            realm: text(),
+            nonce: text(),
+            expiresAt: Int64(port())
+        )
+    }
 
     private mutating func bytes() -> [UInt8] {
         let count = Int.random(in: 0...70, using: &generator)
