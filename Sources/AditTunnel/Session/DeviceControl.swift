@@ -39,6 +39,8 @@ package struct DeviceControl: Sendable {
     package private(set) var runID: String
     /// Whether both sides agreed on Adit's extension.
     package private(set) var isAdit = false
+    /// What of Adit's extension both sides took; empty before that, and with a plain frp server.
+    package private(set) var features: Set<AditFeature> = []
 
     /// Makes the machine of a connection that has just been opened, and begins the login.
     package init(configuration: Configuration, connection: Connection, at now: Instant) {
@@ -64,6 +66,8 @@ package struct DeviceControl: Sendable {
             if phase == .open { sendRegistrations(at: now) }
         case .unregister(let name):
             if registrations.forget(name), phase == .open { send(.closeProxy(FRPCloseProxy(proxyName: name))) }
+        case .peerSignal(let signal):
+            if phase == .open, features.contains(.paths) { send(.peerSignal(signal)) }
         case .end(let reason): end(reason)
         case .timer: expire(at: now)
         }
@@ -95,7 +99,11 @@ package struct DeviceControl: Sendable {
             clientRandom: connection.clientRandom
         )
         if let key = configuration.credentials.key {
-            hello.adit = AditHello(version: 1, features: AditFeature.allCases, deviceKey: key.publicKey.bytes)
+            hello.adit = AditHello(
+                version: 1,
+                features: AditFeature.allCases.filter(configuration.features.contains),
+                deviceKey: key.publicKey.bytes
+            )
         }
         let frame = FRPFrame.clientHello(hello)
         if case .clientHello(_, let payload) = frame { helloPayload = payload }
@@ -136,6 +144,7 @@ package struct DeviceControl: Sendable {
             return
         }
         isAdit = true
+        features = configuration.features.filter(adit.has)
         var login = configuration.login
         login.runID = runID
         var proof = AditLogin(deviceKey: key.publicKey.bytes, deviceName: configuration.deviceName)
@@ -218,16 +227,18 @@ package struct DeviceControl: Sendable {
             outputs.append(.heartbeatAnswered)
         case .requestReport(let report): if isAdit { outputs.append(.requestReport(report)) }
         case .visitorsRefused(let refused): if isAdit { outputs.append(.visitorsRefused(refused)) }
+        case .turnOffer(let offer): if isAdit { outputs.append(.turnOffered(offer)) }
         case .tunnelClosed(let closed): if isAdit { receive(closed) }
         case .draining(let draining):
             if isAdit { outputs.append(.draining(.milliseconds(max(0, min(draining.reconnectAfterMs, 300_000))))) }
+        case .peerSignal(let signal): if features.contains(.paths) { outputs.append(.peerSignal(signal)) }
+        case .peerUnavailable(let answer): if features.contains(.paths) { outputs.append(.peerUnavailable(answer)) }
         case .unsupported: break
         default: end(.protocolBroken("message \(message.id) on a control stream from a server"))
         }
     }
 
     private mutating func receive(_ response: FRPNewProxyResponse, at now: Instant) {
-        case .turnOffer(let offer): if isAdit { outputs.append(.turnOffered(offer)) }
         let name = response.proxyName
         if response.error.isEmpty, response.adit?.error == nil {
             if registrations.succeeded(name) { outputs.append(.registered(response)) }

@@ -16,6 +16,8 @@ extension DeviceControl {
         package var login: FRPLogin
         /// The name that an Adit device gives itself.
         package var deviceName = ""
+        /// What of Adit's extension the device asks for.
+        package var features = Set(AditFeature.allCases).subtracting([.paths])
         /// How often a Ping is sent; nil when the multiplexer watches the connection.
         package var heartbeatInterval: Duration?
         /// The session ends when no Pong came for this long; nil for never.
@@ -76,6 +78,8 @@ extension DeviceControl {
         case register(FRPNewProxy)
         /// A tunnel is not wanted any more.
         case unregister(String)
+        /// Something for another device; dropped while there is no session, or at a server that passes none on.
+        case peerSignal(AditPeerSignal)
         /// The session is to end.
         case end(SessionEnd)
         /// The deadline passed.
@@ -102,12 +106,16 @@ extension DeviceControl {
         case requestReport(AditRequestReport)
         /// The server turned visitors of a tunnel away.
         case visitorsRefused(AditVisitorsRefused)
+        /// The server gave new credentials for its TURN.
+        case turnOffered(TURNOffer)
+        /// Another device says something.
+        case peerSignal(AditPeerSignal)
+        /// A signal could not be passed on.
+        case peerUnavailable(AditPeerUnavailable)
         /// The server is about to stop and wants to be tried again after this long.
         case draining(Duration)
         /// A Ping was sent.
         case heartbeatSent
-        /// The server gave new credentials for its TURN.
-        case turnOffered(TURNOffer)
         /// A Pong came.
         case heartbeatAnswered
         /// Close the connection after what was sent; the machine takes no more input.

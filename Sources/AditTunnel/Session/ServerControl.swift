@@ -134,6 +134,9 @@ package struct ServerControl: Sendable {
                 outputs.append(.closeTunnel(close.proxyName))
             }
         case .ping(let ping): answer(ping, at: now)
+        case .peerSignal(let signal):
+            guard features.contains(.paths) else { return end(.protocolBroken("a signal that was not agreed on")) }
+            outputs.append(.peerSignal(signal))
         case .unsupported: break
         case .login: end(.protocolBroken("a second login on one control stream"))
         default: end(.protocolBroken("message \(message.id) on a control stream from a client"))

@@ -116,6 +116,8 @@ extension ServerControl {
         case openTunnel(FRPNewProxy)
         /// The device closed a tunnel.
         case closeTunnel(String)
+        /// The device has something to say to another.
+        case peerSignal(AditPeerSignal)
         /// Write StartWorkConn on an idle work connection and give it to the visitor; answered by `started` or `startFailed`.
         case start(VisitorID, on: WorkConnectionID, FRPStartWorkConnection, WorkTransform)
         /// Write StartWorkConn with this error on a work connection and close it.

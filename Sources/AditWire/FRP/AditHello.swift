@@ -15,6 +15,8 @@ package enum AditFeature: String, Sendable, CaseIterable {
     case tlsControl = "tls-control"
     /// Streams of a proxy of type udp carry binary datagram frames.
     case datagrams
+    /// The server passes signals between devices, with which they look for a path between them.
+    case paths
 }
 
 /// The object named `adit` in both hello frames.

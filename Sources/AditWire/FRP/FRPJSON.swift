@@ -32,6 +32,8 @@ enum FRPJSON {
         case .tunnelClosed(let message): append(message, to: &bytes)
         case .draining(let message): append(message, to: &bytes)
         case .visitorsRefused(let message): append(message, to: &bytes)
+        case .peerSignal(let message): append(message, to: &bytes)
+        case .peerUnavailable(let message): append(message, to: &bytes)
         case .turnOffer(let message): append(message, to: &bytes)
         case .unsupported: throw .notEncodable
         }
@@ -71,9 +73,12 @@ enum FRPJSON {
         case .draining: return .draining(try decode(AditDraining.self, json, type: number))
         case .visitorsRefused:
             return .visitorsRefused(try decode(AditVisitorsRefused.self, json, type: number))
+        case .turnOffer: return .turnOffer(try decode(TURNOffer.self, json, type: number))
+        case .peerSignal: return .peerSignal(try decode(AditPeerSignal.self, json, type: number))
+        case .peerUnavailable:
+            return .peerUnavailable(try decode(AditPeerUnavailable.self, json, type: number))
         case .natHoleVisitor, .natHoleClient, .natHoleResponse, .natHoleSession, .natHoleReport:
             return .unsupported(id: number)
-        case .turnOffer: return .turnOffer(try decode(TURNOffer.self, json, type: number))
         }
     }
 

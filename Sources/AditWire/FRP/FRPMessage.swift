@@ -20,6 +20,8 @@ package enum FRPMessage: Sendable, Equatable {
     case tunnelClosed(AditTunnelClosed)
     case draining(AditDraining)
     case visitorsRefused(AditVisitorsRefused)
+    case peerSignal(AditPeerSignal)
+    case peerUnavailable(AditPeerUnavailable)
     /// New credentials for the server's TURN, before those of the login expire.
     case turnOffer(TURNOffer)
     /// A message that is known by its id but not understood; its content is dropped.
@@ -50,9 +52,11 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     case tunnelClosed = 0x4002
     case draining = 0x4003
     case visitorsRefused = 0x4004
+    case peerSignal = 0x4005
+    case peerUnavailable = 0x4006
+    case turnOffer = 0x4007
 
     /// The first id that belongs to Adit; ids from here on are sent only after the hellos agreed on Adit.
-    case turnOffer = 0x4007
     package static let firstOfAdit: UInt16 = 0x4000
 
     /// The type byte in wire v1; nil for the messages of Adit, which need wire v2.
@@ -90,8 +94,10 @@ extension FRPMessage {
         case .tunnelClosed: FRPMessageID.tunnelClosed.rawValue
         case .draining: FRPMessageID.draining.rawValue
         case .visitorsRefused: FRPMessageID.visitorsRefused.rawValue
+        case .peerSignal: FRPMessageID.peerSignal.rawValue
+        case .peerUnavailable: FRPMessageID.peerUnavailable.rawValue
+        case .turnOffer: FRPMessageID.turnOffer.rawValue
         case .unsupported(let id): id
         }
     }
 }
-        case .turnOffer: FRPMessageID.turnOffer.rawValue
