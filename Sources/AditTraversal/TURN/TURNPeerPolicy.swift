@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+internal import AditWire
+
+/// To which peers a relay may send; what this forbids is refused with 403.
+package struct TURNPeerPolicy: Sendable, Equatable {
+    /// Whether private addresses (RFC 1918, RFC 4193, 100.64.0.0/10) are allowed.
+    package var allowsPrivate: Bool
+    /// Blocks that are allowed whatever they are, except multicast, broadcast and unspecified addresses.
+    package var allowed: [CIDR]
+    /// Blocks that are refused, before anything else is asked.
+    package var refused: [CIDR]
+    /// The addresses of the server's own host; relays on them are reached inside the server, nothing else on them is.
+    package var own: [IPAddress]
+
+    /// Makes a policy; the default allows the public internet alone.
+    package init(
+        allowsPrivate: Bool = false,
+        allowed: [CIDR] = [],
+        refused: [CIDR] = [],
+        own: [IPAddress] = []
+    ) {
+        self.allowsPrivate = allowsPrivate
+        self.allowed = allowed
+        self.refused = refused
+        self.own = own
+    }
+
+    /// Whether a relay may send to an address.
+    package func permits(_ address: IPAddress) -> Bool {
+        let address = address.unmapped
+        if Self.isNobody(address) { return false }
+        if refused.contains(where: { $0.contains(address) }) { return false }
+        if allowed.contains(where: { $0.contains(address) }) { return true }
+        if own.contains(where: { $0.unmapped == address }) { return false }
+        if let inner = Self.embedded(in: address), !permits(inner) { return false }
+        if address.isLoopback || address.isLinkLocal { return false }
+        switch AddressRealm(address) {
+        case .public: return true
+        case .carrier: return allowsPrivate
+        case .private: return allowsPrivate && Self.isPrivateNetwork(address)
+        }
+    }
+
+    /// Whether no single host has the address: unspecified, multicast, reserved, broadcast, "this network".
+    private static func isNobody(_ address: IPAddress) -> Bool {
+        switch address {
+        case .v4(let number): number >> 24 == 0 || number >> 28 >= 14
+        case .v6(let high, let low): high >> 56 == 0xFF || (high == 0 && low == 0)
+        }
+    }
+
+    private static func isPrivateNetwork(_ address: IPAddress) -> Bool {
+        switch address {
+        case .v4(let number): number >> 24 == 10 || number >> 20 == 0xAC1 || number >> 16 == 0xC0A8
+        case .v6(let high, _): high >> 57 == 0xFC >> 1
+        }
+    }
+
+    /// The IPv4 address to which a translator or tunnel would carry a datagram: NAT64 (RFC 6052), 6to4 (RFC 3056),
+    /// IPv4-compatible addresses (RFC 4291 section 2.5.5.1).
+    private static func embedded(in address: IPAddress) -> IPAddress? {
+        guard case .v6(let high, let low) = address else { return nil }
+        if high == 0x0064_FF9B_0000_0000, low >> 32 == 0 { return .v4(UInt32(truncatingIfNeeded: low)) }
+        if high >> 48 == 0x2002 { return .v4(UInt32(truncatingIfNeeded: high >> 16)) }
+        if high == 0, low >> 32 == 0, low > 1 { return .v4(UInt32(truncatingIfNeeded: low)) }
+        return nil
+    }
+}
