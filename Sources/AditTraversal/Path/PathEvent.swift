@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+
+/// What a `PathFinder` tells.
+package enum PathEvent: Sendable, Equatable {
+    /// Carry this to the peer; it may be lost, come twice or late.
+    case signal(PathSignal, to: PathPeerID)
+    /// The path to a peer is another one, or none.
+    case changed(PathReport, of: PathPeerID)
+    /// A datagram came from a peer.
+    case received([UInt8], from: PathPeerID)
+    /// A round trip was measured on the path in use.
+    case roundTrip(Duration, PathReport, of: PathPeerID)
+    /// A step on the way, for `--trace`.
+    case trace(PathTrace, of: PathPeerID)
+    /// Ask the router to map this local port, and `note` what it gave.
+    case wantsPort(UInt16, ICETransport)
+    /// There is no path, and nobody looks for one any longer.
+    case ended(PathPeerID, PathFailure)
+}
+
+/// Why a path is not looked for any longer.
+package enum PathFailure: Sendable, Hashable {
+    /// `disconnect` was called.
+    case disconnected
+    /// The peer left.
+    case left
+    /// The peer never answered a signal.
+    case noAnswer
+    /// The peer answered, but neither a direct nor a relayed path came to be.
+    case noPath
+    /// There are as many peers as are allowed.
+    case tooManyPeers
+}
+
+/// A step on the way to a path.
+package struct PathTrace: Sendable, Hashable {
+    /// When.
+    package var at: Instant
+    /// What.
+    package var words: Text
+
+    /// Makes it from its parts.
+    package init(at: Instant, _ words: Text) {
+        self.at = at
+        self.words = words
+    }
+}
