@@ -87,19 +87,35 @@ int adit_probe_local(int fd, struct adit_datagram_peer *local) {
     return 0;
 }
 
-ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from) {
-    for (int attempt = 0; attempt < 16; attempt++) {
-        struct sockaddr_storage address = {0};
-        socklen_t size = sizeof address;
-        ssize_t length = recvfrom(fd, bytes, count, MSG_DONTWAIT, (struct sockaddr *)&address, &size);
-        if (length >= 0) {
-            read_peer(&address, from);
-            return length;
-        }
-        // An ICMP error is told here once, in place of a datagram; the error queue has all that is to know of it.
-        if (errno == EAGAIN || errno == EBADF) return -errno;
+int adit_probe_receive(int fd, void *slab, struct adit_datagram *received) {
+    struct mmsghdr messages[ADIT_PROBE_SLOTS];
+    struct iovec places[ADIT_PROBE_SLOTS];
+    struct sockaddr_storage sources[ADIT_PROBE_SLOTS];
+    for (int i = 0; i < ADIT_PROBE_SLOTS; i++) {
+        places[i].iov_base = (uint8_t *)slab + (size_t)i * ADIT_PROBE_SLOT_SIZE;
+        places[i].iov_len = ADIT_PROBE_SLOT_SIZE;
+        messages[i].msg_len = 0;
+        messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &sources[i],
+            .msg_namelen = sizeof sources[i],
+            .msg_iov = &places[i],
+            .msg_iovlen = 1,
+        };
+        sources[i].ss_family = AF_UNSPEC;
     }
-    return -EAGAIN;
+    int count = -1;
+    for (int attempt = 0; attempt < 16 && count < 0; attempt++) {
+        count = recvmmsg(fd, messages, ADIT_PROBE_SLOTS, MSG_DONTWAIT, NULL);
+        // An ICMP error is told here once, in place of a datagram; the error queue has all that is to know of it.
+        if (count < 0 && (errno == EAGAIN || errno == EBADF)) return -errno;
+    }
+    if (count < 0) return -EAGAIN;
+    for (int i = 0; i < count; i++) {
+        received[i].length = messages[i].msg_len;
+        received[i].segment = 0;
+        read_peer(&sources[i], &received[i].peer);
+    }
+    return count;
 }
 
 static void read_error(const struct sock_extended_err *error, struct adit_probe_refusal *refusal) {
@@ -185,7 +201,7 @@ int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint
     return -ENOTSUP;
 }
 int adit_probe_local(int fd, struct adit_datagram_peer *local) { return -ENOTSUP; }
-ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from) { return -ENOTSUP; }
+int adit_probe_receive(int fd, void *slab, struct adit_datagram *received) { return -ENOTSUP; }
 int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) { return -ENOTSUP; }
 int adit_probe_send(
     int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live

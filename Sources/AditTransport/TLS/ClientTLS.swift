@@ -20,10 +20,18 @@ package struct ClientTLS: Sendable {
     ///   - host: the server's host as it is dialled, sent as its name when it is one and `trust` names no other.
     ///   - clientCertificate: what this side shows, if anything.
     ///   - isAdit: Adit peers speak TLS 1.3 or nothing.
+    ///   - applicationProtocols: what is offered by ALPN (RFC 7301), the best first.
     /// - Throws: what NIOSSL throws for files that cannot be read.
-    package init(trust: ServerTrust, host: String, clientCertificate: TLSCertificateFiles?, isAdit: Bool) throws {
+    package init(
+        trust: ServerTrust,
+        host: String,
+        clientCertificate: TLSCertificateFiles?,
+        isAdit: Bool,
+        applicationProtocols: [String] = []
+    ) throws {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = isAdit ? .tlsv13 : .tlsv12
+        configuration.applicationProtocols = applicationProtocols
         var name = host
         switch trust {
         case .pinned, .pinnedPrefix, .plain:

@@ -6,6 +6,8 @@ import AditTraversal
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
+import NIOTLS
 
 /// A TCP connection of a traversal machine, dialled or accepted; everything happens on its event loop.
 ///
@@ -23,8 +25,11 @@ final class ProbeConnection {
 
     private var channel: (any Channel)?
     private var tell: ((Event) -> Void)?
+    private let tls: ClientTLS?
 
-    init(_ tell: @escaping (Event) -> Void) {
+    /// With `tls`, it is connected once the other side has proved who it is.
+    init(tls: ClientTLS? = nil, _ tell: @escaping (Event) -> Void) {
+        self.tls = tls
         self.tell = tell
     }
 
@@ -50,7 +55,7 @@ final class ProbeConnection {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     bound.value.channel = channel
-                    try channel.pipeline.syncOperations.addHandler(ProbeConnectionHandler(bound.value))
+                    try bound.value.install(on: channel)
                 }
             }
             .connect(to: destination)
@@ -61,7 +66,13 @@ final class ProbeConnection {
     /// Takes a connection that a listener accepted.
     func adopt(_ channel: any Channel) throws {
         self.channel = channel
-        try channel.pipeline.syncOperations.addHandler(ProbeConnectionHandler(self))
+        try install(on: channel)
+    }
+
+    private func install(on channel: any Channel) throws {
+        let operations = channel.pipeline.syncOperations
+        if let tls { try operations.addHandler(tls.makeHandler().handler) }
+        try operations.addHandler(ProbeConnectionHandler(self))
     }
 
     func write(_ bytes: [UInt8]) {
@@ -82,7 +93,9 @@ final class ProbeConnection {
         if isAbrupt { ChannelReset.close(channel) } else { channel.close(promise: nil) }
     }
 
-    fileprivate func opened(_ channel: any Channel) {
+    /// There is TCP, and `isProved` when TLS is, too.
+    fileprivate func opened(_ channel: any Channel, isProved: Bool) {
+        guard isProved || tls == nil else { return }
         guard let local = channel.localAddress.flatMap({ IPEndpoint($0) }),
             let remote = channel.remoteAddress.flatMap({ IPEndpoint($0) })
         else { return ended(.reset) }
@@ -166,7 +179,11 @@ private final class ProbeConnectionHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        connection.opened(context.channel)
+        connection.opened(context.channel, isProved: false)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted? = event as? TLSUserEvent { connection.opened(context.channel, isProved: true) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

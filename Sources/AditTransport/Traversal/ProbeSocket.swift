@@ -18,10 +18,9 @@ final class ProbeSocket {
         case refused(SocketRefusal)
     }
 
-    /// The longest datagram that is received; what is longer is cut off.
-    private static let receiveLimit = 16 * 1024
-    /// How many datagrams and errors are taken until others have their turn.
-    private static let turnLimit = 64
+    /// How many rounds of datagrams, and how many errors, are taken until others have their turn.
+    private static let roundLimit = 4
+    private static let refusalLimit = 64
 
     /// Where it is bound.
     let local: IPEndpoint
@@ -29,7 +28,7 @@ final class ProbeSocket {
     private let descriptor: CInt
     private let family: CInt
     private let scope: UInt32
-    private let eventLoop: any EventLoop
+    private let slab: ProbeSlab
     private let tell: (Event) -> Void
     private var token: UInt64?
     private var isOpen = true
@@ -37,12 +36,13 @@ final class ProbeSocket {
     /// Binds a socket.
     ///
     /// `interface` is the number of the interface for multicast and for link-local addresses, `device` of the one for
-    /// everything, or 0.
+    /// everything, or 0. The slab may serve many sockets of one event loop.
     /// - Throws: `IOError` of the system.
     init(
         _ wanted: IPEndpoint,
         interface: UInt32,
         device: UInt32,
+        _ slab: ProbeSlab,
         on eventLoop: any EventLoop,
         tell: @escaping (Event) -> Void
     ) throws {
@@ -61,7 +61,7 @@ final class ProbeSocket {
         }
         local = IPEndpoint(wanted.address, raw.port)
         scope = interface
-        self.eventLoop = eventLoop
+        self.slab = slab
         self.tell = tell
         let bound = NIOLoopBound(Weak(self), eventLoop: eventLoop)
         token = readiness.add(descriptor, on: eventLoop) { bound.value.socket?.drain() }
@@ -104,14 +104,12 @@ final class ProbeSocket {
     private func drain() {
         guard isOpen, let token else { return }
         drainRefusals()
-        withUnsafeTemporaryAllocation(byteCount: Self.receiveLimit, alignment: 16) { place in
-            var from = adit_datagram_peer()
-            for _ in 0..<Self.turnLimit where isOpen {
-                let count = adit_probe_receive(descriptor, place.baseAddress, place.count, &from)
-                guard count >= 0 else { break }
-                let bytes = [UInt8](UnsafeRawBufferPointer(rebasing: place[..<min(count, place.count)]))
-                tell(.received(bytes, from: DatagramPath(from).endpoint))
+        for _ in 0..<Self.roundLimit where isOpen {
+            let count = slab.receive(descriptor) { bytes, source in
+                // What the machine does with one may close the socket.
+                if isOpen { tell(.received(bytes, from: source)) }
             }
+            guard count == ADIT_PROBE_SLOTS else { break }
         }
         // Receiving may have taken the sign of an error off the socket, not the error.
         if isOpen { drainRefusals() }
@@ -120,7 +118,7 @@ final class ProbeSocket {
 
     private func drainRefusals() {
         var raw = adit_probe_refusal()
-        for _ in 0..<Self.turnLimit where isOpen {
+        for _ in 0..<Self.refusalLimit where isOpen {
             guard adit_probe_next_refusal(descriptor, &raw) == 0 else { break }
             if let refusal = SocketRefusal(raw) { tell(.refused(refusal)) }
         }

@@ -7,12 +7,13 @@ import CAditPlatform
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 extension SocketEnd {
     /// Why a TCP connection ended, never came to be, or could not be listened for.
     init(_ error: any Error) {
         guard let error = error as? IOError else {
-            self = error is ChannelError ? .timedOut : .malformed
+            self = Self.end(error)
             return
         }
         switch error.errnoCode {
@@ -23,6 +24,12 @@ extension SocketEnd {
         case EACCES, EPERM, EMFILE, ENFILE, ENOBUFS, ENOMEM: self = .denied
         default: self = .unreachable
         }
+    }
+
+    private static func end(_ error: any Error) -> SocketEnd {
+        // TCP that ends before TLS has said so.
+        if case .uncleanShutdown? = error as? NIOSSLError { return .finished }
+        return error is ChannelError ? .timedOut : .malformed
     }
 }
 

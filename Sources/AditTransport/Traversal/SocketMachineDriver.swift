@@ -18,12 +18,14 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
     /// - Parameters:
     ///   - interface: the interface that all sockets use, where the system lets them; nil for those of the routes.
     ///   - watchesNetwork: whether the machine is told `.networkChanged` when addresses or routes change.
+    ///   - tls: whom its TLS connections trust; without it they end as `denied`.
     ///   - onEvent: hears the machine's events, on the event loop.
     package init(
         _ machine: Machine,
         on eventLoop: any EventLoop,
         through interface: String? = nil,
         watchesNetwork: Bool = false,
+        tls: SocketTLS? = nil,
         onEvent: @escaping @Sendable (Machine.Event) -> Void
     ) {
         self.eventLoop = eventLoop
@@ -33,6 +35,7 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
                 on: eventLoop,
                 through: interface,
                 watchesNetwork: watchesNetwork,
+                tls: tls,
                 onEvent: onEvent
             ),
             eventLoop: eventLoop
@@ -65,7 +68,8 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
         of machine: Machine,
         on eventLoop: any EventLoop,
         through interface: String? = nil,
-        watchesNetwork: Bool = false
+        watchesNetwork: Bool = false,
+        tls: SocketTLS? = nil
     ) -> AsyncStream<Machine.Event> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: Machine.Event.self,
@@ -75,7 +79,8 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
             machine,
             on: eventLoop,
             through: interface,
-            watchesNetwork: watchesNetwork
+            watchesNetwork: watchesNetwork,
+            tls: tls
         ) { event in
             continuation.yield(event)
         }

@@ -24,6 +24,11 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     private let clock: Clock
     private let interface: String?
     private let watchesNetwork: Bool
+    private let tls: SocketTLS?
+    /// What opens TLS, by the server's name: making one reads the system's authorities.
+    private var tlsClients: [String: ClientTLS] = [:]
+    /// Where all sockets receive.
+    private let slab = ProbeSlab()
     private let onEvent: (Machine.Event) -> Void
     private var slots: [SocketID: Slot] = [:]
     private var inbox: Deque<SocketInput> = []
@@ -40,12 +45,14 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         on eventLoop: any EventLoop,
         through interface: String?,
         watchesNetwork: Bool,
+        tls: SocketTLS?,
         onEvent: @escaping (Machine.Event) -> Void
     ) {
         self.machine = machine
         self.eventLoop = eventLoop
         self.interface = interface
         self.watchesNetwork = watchesNetwork
+        self.tls = tls
         self.onEvent = onEvent
         clock = .of(eventLoop)
     }
@@ -159,19 +166,34 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         switch kind {
         case .udp(let local): bind(id, local)
         case .listener(let local): listen(id, local)
-        case .tcp(let local, let remote):
-            let connection = ProbeConnection { [weak self] event in self?.take(event, id) }
-            slots[id] = .connection(connection)
-            guard local.address.isSameFamily(as: remote.address) else { return end(id, .addressUnavailable) }
-            let device = device(of: nil)
-            connection.connect(from: local, to: remote, scope: scope(local.address), device: device, on: eventLoop)
+        case .tcp(let local, let remote): connect(id, local, remote, nil)
+        case .tls(let local, let remote, let name):
+            guard let client = tlsClient(for: name) else { return feed(.closed(id, .denied)) }
+            connect(id, local, remote, client)
         }
+    }
+
+    private func connect(_ id: SocketID, _ local: IPEndpoint, _ remote: IPEndpoint, _ tls: ClientTLS?) {
+        let connection = ProbeConnection(tls: tls) { [weak self] event in self?.take(event, id) }
+        slots[id] = .connection(connection)
+        guard local.address.isSameFamily(as: remote.address) else { return end(id, .addressUnavailable) }
+        let device = device(of: nil)
+        connection.connect(from: local, to: remote, scope: scope(local.address), device: device, on: eventLoop)
+    }
+
+    private func tlsClient(for name: String) -> ClientTLS? {
+        if let known = tlsClients[name] { return known }
+        let client = try? tls?.client(for: name)
+        // Names come from a server's offer: few, and the same again and again.
+        if tlsClients.count >= 16 { tlsClients = [:] }
+        tlsClients[name] = client
+        return client
     }
 
     private func bind(_ id: SocketID, _ local: IPEndpoint) {
         do {
             let place = (scope: scope(local.address), device: device(of: local.address))
-            let socket = try ProbeSocket(local, interface: place.scope, device: place.device, on: eventLoop) {
+            let socket = try ProbeSocket(local, interface: place.scope, device: place.device, slab, on: eventLoop) {
                 [weak self] event in
                 switch event {
                 case .received(let bytes, let source): self?.feed(.received(id, bytes, from: source))

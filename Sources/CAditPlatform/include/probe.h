@@ -13,6 +13,13 @@
 // UDP sockets that look at the way to others: a time to live for one datagram, and the ICMP errors that come back
 // (ip(7), IP_RECVERR; ipv6(7)). Every function returns a negative errno when it fails.
 
+enum {
+    // How many datagrams one call receives at most.
+    ADIT_PROBE_SLOTS = 16,
+    // The longest datagram that is received; what is longer is cut off.
+    ADIT_PROBE_SLOT_SIZE = 16 * 1024,
+};
+
 // An ICMP error about a datagram that a socket had sent.
 struct adit_probe_refusal {
     struct adit_datagram_peer destination;
@@ -37,8 +44,8 @@ int adit_probe_may_bind(uint32_t device);
 // The address and port to which a socket is bound.
 int adit_probe_local(int fd, struct adit_datagram_peer *local);
 
-// Receives one datagram; its length, which is at most `count`.
-ssize_t adit_probe_receive(int fd, void *bytes, size_t count, struct adit_datagram_peer *from);
+// Receives what is there into `slab`, which has ADIT_PROBE_SLOTS places; the number of places that were filled.
+int adit_probe_receive(int fd, void *slab, struct adit_datagram *received);
 
 // Takes the next ICMP error; -EAGAIN when there is none.
 int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal);

@@ -9,32 +9,56 @@
 
 #include "datagram.h"
 
-// Many small datagrams, each from and to another peer, with one call in each direction (recvmmsg(2), sendmmsg(2)).
-// Every function returns a negative errno when it fails.
+// Many datagrams, each from and to another peer, with one call in each direction (recvmmsg(2), sendmmsg(2)). Every
+// function returns a negative errno when it fails.
 
 enum {
     // How many datagrams one call moves at most.
     ADIT_ROUND_SLOTS = 64,
-    // How large one of the places is into which a datagram is received; a longer one is left out.
-    ADIT_ROUND_SLOT_SIZE = 2048,
+    // The longest datagram that is received; a longer one, which UDP does not have, is left out.
+    ADIT_ROUND_DATAGRAM_SIZE = 65535,
+    // How many bytes are free in front of a received datagram.
+    ADIT_ROUND_HEADROOM = 64,
+    // From one slot to the next: room behind the datagram too, and not a power of two, so that the beginnings of
+    // datagrams do not crowd into few lines of the processor's cache.
+    ADIT_ROUND_SLOT_SIZE = ADIT_ROUND_HEADROOM + 65536 + 64,
 };
+
+// What one thread receives with, and sends with.
+struct adit_round;
 
 // A datagram on its way out; the bytes belong to the caller.
 struct adit_round_answer {
     struct adit_datagram_peer peer;
     const void *bytes;
     uint32_t length;
+    // The place of the next one for the same socket in the array; negative for none.
+    int32_t next;
 };
+
+// Makes a round without places for datagrams to come, NULL without memory.
+struct adit_round *adit_round_create(void);
+// Gives a round its places: the slab of ADIT_ROUND_SLOTS slots, or NULL without memory. It is freed with the round.
+uint8_t *adit_round_slab(struct adit_round *round);
+void adit_round_destroy(struct adit_round *round);
 
 // Readies a bound socket for rounds: the kernel merges no datagrams into runs.
 void adit_round_prepare(int fd);
 
-// Receives what is there into `slab`, which has ADIT_ROUND_SLOTS places. Gives how many datagrams were taken; those that
-// were too long have the length 0.
-int adit_round_receive(int fd, void *slab, struct adit_datagram *received);
+// Makes a socket that is bound to one address of family 4 or 6 and hears of the ICMP errors of what it sent
+// (adit_probe_next_refusal).
+int adit_round_bind(int family, uint64_t high, uint64_t low, uint16_t port);
 
-// Sends at most ADIT_ROUND_SLOTS datagrams on a socket of family 4 or 6 (every address of both families: 6). A datagram
-// that the system does not take, for whatever reason, is thrown away and the next one is sent; gives how many those were.
-int adit_round_send(int fd, int family, const struct adit_round_answer *answers, size_t count);
+// Receives what is there into the slots from `first` on. Gives how many datagrams were taken, and writes them to
+// received[first] and on; those that were too long have the length 0.
+int adit_round_receive(struct adit_round *round, int fd, int first, struct adit_datagram *received);
+
+// Sends the datagrams of the chain that begins at answers[first] on a socket of family 4 or 6 (every address of both
+// families: 6). Neighbours of one length to one peer leave as one run, which the kernel cuts up (udp(7), UDP_SEGMENT).
+// A datagram that the system does not take, for whatever reason, is thrown away and the next one is sent; gives how many
+// those were.
+int adit_round_send(
+    struct adit_round *round, int fd, int family, const struct adit_round_answer *answers, int32_t first
+);
 
 #endif
