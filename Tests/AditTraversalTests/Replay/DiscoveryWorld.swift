@@ -123,7 +123,7 @@ struct DiscoveryWorld {
                 let bound = IPEndpoint(local.address, local.port == 0 ? port : local.port)
                 open[id] = bound
                 hand(.opened(id, local: bound))
-            case .tcp(let local, let remote):
+            case .tcp(let local, let remote), .tls(let local, let remote, _):
                 let bound = IPEndpoint(local.address, local.port == 0 ? port : local.port)
                 open[id] = bound
                 connections.insert(id)
