@@ -135,22 +135,9 @@ package struct PortSearch: Sendable {
             burstLeft = window
         case .birthday(_, let probes), .block(let probes):
             probesLeft = min(room, probes, plan.guesses.isEmpty ? plan.range.count : plan.guesses.count)
-            candidates =
-                (plan.guesses.isEmpty ? draw(probesLeft, from: plan.range) : plan.guesses.shuffled(using: &random))[...]
+            candidates = plan.ports(probesLeft, using: &random)[...]
         case .window: break
         }
-    }
-
-    /// So many different ports of a range in any order.
-    private mutating func draw(_ count: Int, from range: ClosedRange<UInt16>) -> [UInt16] {
-        if range.count < 4 * count { return Array(range.shuffled(using: &random).prefix(count)) }
-        var drawn: Set<UInt16> = []
-        var list: [UInt16] = []
-        while list.count < count {
-            let port = UInt16.random(in: range, using: &random)
-            if drawn.insert(port).inserted { list.append(port) }
-        }
-        return list
     }
 
     private mutating func startProbing(at now: Instant) {

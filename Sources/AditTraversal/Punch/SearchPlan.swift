@@ -119,6 +119,19 @@ extension SearchPlan {
         return plan
     }
 
+    /// So many different ports of those that may be tried, in any order.
+    func ports(_ count: Int, using random: inout any RandomNumberGenerator & Sendable) -> [UInt16] {
+        guard guesses.isEmpty else { return Array(guesses.shuffled(using: &random).prefix(count)) }
+        if range.count < 4 * count { return Array(range.shuffled(using: &random).prefix(count)) }
+        var drawn: Set<UInt16> = []
+        var list: [UInt16] = []
+        while list.count < count {
+            let port = UInt16.random(in: range, using: &random)
+            if drawn.insert(port).inserted { list.append(port) }
+        }
+        return list
+    }
+
     private static func birthday(_ samples: PortSamples, _ options: SearchOptions) -> SearchTactic {
         .birthday(sockets: min(options.sockets, samples.size), probes: min(options.probes, samples.size))
     }

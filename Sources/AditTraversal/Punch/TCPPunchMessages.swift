@@ -92,8 +92,8 @@ package struct PunchStep: Sendable, Hashable {
     package var words: Text
 
     /// Makes a step.
-    package init(_ number: Int = 0, _ words: Text) {
-        self.number = number
+    package init(_ words: Text, number: Int = 0) {
         self.words = words
+        self.number = number
     }
 }
