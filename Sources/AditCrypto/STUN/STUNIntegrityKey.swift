@@ -17,20 +17,26 @@ package struct STUNIntegrityKey: Sendable, CustomStringConvertible, CustomReflec
     }
 
     private let bytes: [UInt8]
+    /// HMAC-SHA1 with the key in it already: half the work for a message of ICE or TURN.
+    private let keyed: HMAC<Insecure.SHA1>
 
     /// Makes the key of a short-term credential: the password itself (section 9.1.1).
     package init(password: String) {
-        bytes = Array(password.utf8)
+        self.init(Array(password.utf8))
+    }
+
+    private init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        keyed = HMAC(key: SymmetricKey(data: bytes))
     }
 
     /// Makes the key of a long-term credential: a hash of `username:realm:password` (section 9.2.2).
     package init(username: String, realm: String, password: String, algorithm: Algorithm = .md5) {
         let text = Array("\(username):\(realm):\(password)".utf8)
-        bytes =
-            switch algorithm {
-            case .md5: Array(Insecure.MD5.hash(data: text))
-            case .sha256: Array(SHA256.hash(data: text))
-            }
+        switch algorithm {
+        case .md5: self.init(Array(Insecure.MD5.hash(data: text)))
+        case .sha256: self.init(Array(SHA256.hash(data: text)))
+        }
     }
 
     /// What USERHASH holds, 32 bytes: the SHA-256 hash of `username:realm` (section 14.4).
@@ -40,7 +46,9 @@ package struct STUNIntegrityKey: Sendable, CustomStringConvertible, CustomReflec
 
     /// The code of MESSAGE-INTEGRITY for the bytes that it covers: HMAC-SHA1, 20 bytes.
     package func sha1Code(of covered: [UInt8]) -> [UInt8] {
-        Array(HMAC<Insecure.SHA1>.authenticationCode(for: covered, using: SymmetricKey(data: bytes)))
+        var code = keyed
+        code.update(data: covered)
+        return Array(code.finalize())
     }
 
     /// The code of MESSAGE-INTEGRITY-SHA256 for the bytes that it covers: HMAC-SHA256, 32 bytes.

@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+internal import AditWire
+
+extension TURNRelay {
+    /// Section 10.2.
+    mutating func createPermission(_ request: TURNRequest, _ bytes: RawSpan, at now: Instant) {
+        guard let caller = authenticate(request, bytes, at: now),
+            let place = allocation(of: request, caller, at: now)
+        else { return }
+        if refuseUnknown(request, caller) { return }
+        guard !request.peers.isEmpty else { return refuse(request, .badRequest, caller) }
+        for peer in request.peers {
+            if let error = objection(to: peer.address, place) { return refuse(request, error, caller) }
+        }
+        guard permit(request.peers, place, at: now) else { return refuse(request, .insufficientCapacity, caller) }
+        answer(request, [], caller)
+    }
+
+    /// Section 12.2.
+    mutating func bindChannel(_ request: TURNRequest, _ bytes: RawSpan, at now: Instant) {
+        guard let caller = authenticate(request, bytes, at: now),
+            let place = allocation(of: request, caller, at: now)
+        else { return }
+        if refuseUnknown(request, caller) { return }
+        guard let number = request.channel, ChannelData.numbers.contains(number), let peer = request.peers.first,
+            peer.port != 0
+        else { return refuse(request, .badRequest, caller) }
+        let expiry = now + .seconds(TURNRelayConfiguration.channelLifetime)
+        allocations[place].channels.removeAll { $0.expiry <= now }
+        let byNumber = allocations[place].channel(number)
+        let byPeer = allocations[place].channel(of: peer)
+        guard byNumber == byPeer else { return refuse(request, .badRequest, caller) }
+        if let error = objection(to: peer.address, place) { return refuse(request, error, caller) }
+        guard byPeer != nil || allocations[place].channels.count < configuration.channelLimit,
+            permit([peer], place, at: now)
+        else { return refuse(request, .insufficientCapacity, caller) }
+        if let byPeer {
+            allocations[place].channels[byPeer].expiry = expiry
+        } else {
+            let permission = now + .seconds(TURNRelayConfiguration.permissionLifetime)
+            let mayLeave = configuration.peers.permits(peer.address)
+            allocations[place].channels.append(
+                TURNChannel(number: number, peer: peer, expiry: expiry, permission: permission, mayLeave: mayLeave)
+            )
+        }
+        answer(request, [], caller)
+    }
+
+    /// Why an address is no peer for an allocation; nil when it may be one.
+    private func objection(to address: IPAddress, _ place: Int) -> TURNError? {
+        let family = STUNAddressFamily(of: address)
+        guard relays(of: place).contains(where: { slots[$0].family == family }) else {
+            return .peerAddressFamilyMismatch
+        }
+        guard configuration.peers.permits(address) || configuration.relayAddresses.contains(address) else {
+            return .forbidden
+        }
+        return nil
+    }
+
+    /// Makes or refreshes permissions: all of them, or none when there is no room.
+    private mutating func permit(_ peers: [IPEndpoint], _ place: Int, at now: Instant) -> Bool {
+        let expiry = now + .seconds(TURNRelayConfiguration.permissionLifetime)
+        let fresh = Set(peers.lazy.map(\.address)).filter { allocations[place].permission(of: $0) == nil }
+        if allocations[place].permissions.count + fresh.count > configuration.permissionLimit {
+            allocations[place].permissions.removeAll { $0.expiry <= now }
+        }
+        guard allocations[place].permissions.count + fresh.count <= configuration.permissionLimit else { return false }
+        for peer in peers {
+            let mayLeave = configuration.peers.permits(peer.address)
+            let permission = TURNPermission(address: peer.address, expiry: expiry, mayLeave: mayLeave)
+            if let index = allocations[place].permission(of: peer.address) {
+                allocations[place].permissions[index] = permission
+            } else {
+                allocations[place].permissions.append(permission)
+            }
+            for index in allocations[place].channels.indices {
+                guard allocations[place].channels[index].peer.address == peer.address else { continue }
+                allocations[place].channels[index].permission = expiry
+                allocations[place].channels[index].mayLeave = mayLeave
+            }
+        }
+        return true
+    }
+}
