@@ -67,6 +67,11 @@ package struct STUNTransaction: Sendable, Equatable {
     ) {
         var bytes: [UInt8] = []
         request.encode(into: &bytes, fingerprint: fingerprint)
+        self.init(request, bytes: bytes, timing: timing, at: now)
+    }
+
+    /// Makes a transaction of a request that is encoded already, with what protects it.
+    package init(_ request: STUNMessage, bytes: [UInt8], timing: STUNTiming = .standard, at now: Instant) {
         self.bytes = bytes
         transactionID = request.transactionID
         method = request.method

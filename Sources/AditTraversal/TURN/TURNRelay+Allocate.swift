@@ -12,7 +12,11 @@ extension TURNRelay {
     /// Section 7.2.
     mutating func allocate(_ request: TURNRequest, _ bytes: RawSpan, at now: Instant) {
         guard let caller = authenticate(request, bytes, at: now) else { return }
-        if let place = byClient[request.client] { return answerAgain(request, Int(place), caller, at: now) }
+        if let place = byClient[request.client].map({ Int($0) }) {
+            let isOver = allocations[place].pending == nil && relays(of: place).allSatisfy { slots[$0].expiry <= now }
+            guard isOver else { return answerAgain(request, place, caller, at: now) }
+            remove(place)
+        }
         if let admits = configuration.admits, !admits(caller.device) { return refuse(request, .forbidden, caller) }
         guard let transport = request.transport else { return refuse(request, .badRequest, caller) }
         guard transport == Self.udp else { return refuse(request, .unsupportedTransport, caller) }

@@ -156,6 +156,9 @@ package struct TURNRelay: Sendable {
     /// How many allocations there are.
     package var allocationCount: Int { byClient.count }
 
+    /// Whether a client has an allocation, or one is being made for it.
+    package func hasAllocation(_ client: TURNClientTuple) -> Bool { byClient[client] != nil }
+
     /// How many allocations each device has, and what was relayed for it.
     package var devices: [TURNDeviceUsage] {
         deviceIndex.values.map { index in

@@ -67,7 +67,7 @@ package enum STUNAttribute: Sendable, Hashable {
     case channelNumber(UInt16)
     /// LIFETIME (RFC 8656 section 18.2): in seconds.
     case lifetime(UInt32)
-    /// XOR-PEER-ADDRESS (RFC 8656 section 18.3); the address itself. The only attribute that may come more than once.
+    /// XOR-PEER-ADDRESS (RFC 8656 section 18.3); the address itself. It may come more than once.
     case xorPeerAddress(IPEndpoint)
     /// DATA (RFC 8656 section 18.4): the payload of a datagram.
     case data([UInt8])

@@ -26,7 +26,7 @@ package enum STUNAttributeType {
     package static let channelNumber: UInt16 = 0x000C
     /// LIFETIME.
     package static let lifetime: UInt16 = 0x000D
-    /// XOR-PEER-ADDRESS, the one that may come more than once.
+    /// XOR-PEER-ADDRESS.
     package static let xorPeerAddress: UInt16 = 0x0012
     /// DATA.
     package static let data: UInt16 = 0x0013
@@ -101,5 +101,11 @@ package enum STUNAttributeType {
             true
         default: false
         }
+    }
+
+    /// Whether a message may hold several of a type that all count: XOR-PEER-ADDRESS (RFC 8656 section 10.1), and
+    /// XOR-RELAYED-ADDRESS for an allocation of both address families (section 7.3).
+    package static func mayRepeat(_ type: UInt16) -> Bool {
+        type == xorPeerAddress || type == xorRelayedAddress
     }
 }

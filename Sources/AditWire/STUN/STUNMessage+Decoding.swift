@@ -64,7 +64,7 @@ extension STUNMessage {
             }
             guard field.counts else { continue }
             let isDuplicate = attributes.contains { $0.type == field.type }
-            if isDuplicate, field.type != STUNAttributeType.xorPeerAddress { continue }
+            if isDuplicate, !STUNAttributeType.mayRepeat(field.type) { continue }
             attributes.append(
                 try STUNAttribute.decode(field, in: bytes, cookie: cookie, transactionID: transactionID)
             )
