@@ -4,43 +4,161 @@
 package import AditCore
 
 /// Looks for paths to any number of peers and keeps them: relayed at once, direct as soon as that works.
+///
+/// All peers share one UDP socket for each address of this machine, and one allocation on the relay. A packet with a check finds
+/// its peer by the username that it carries, an answer by its transaction, payload by where it came from; what finds none is
+/// dropped, and never answered.
 package struct PathFinder: SocketMachine {
     package typealias Event = PathEvent
 
+    /// What a socket is for.
+    enum SocketUse: Sendable, Hashable {
+        /// A shared UDP socket, by its place among `links`.
+        case link(Int)
+        /// A connection to a relay, by its place among `relays`.
+        case relay(Int)
+        /// A peer's own, by the peer's place and the peer's number for it.
+        case peer(Int, UInt32)
+    }
+
+    var configuration: PathConfiguration
+    var random: any RandomNumberGenerator & Sendable
+    var network: LocalNetwork
+    var nat: NATReport?
+
+    /// One UDP socket for each local address.
+    var links: [PathLink] = []
+    var relays: [PathRelay] = []
+    var world: PathWorld
+    var isGathering = false
+    var gatheredAt: Instant?
+    var relayTimers = TimerTable<Int>()
+    var hasTurned: [ICETransport: IPEndpoint] = [:]
+    var needsOpeners = false
+    var worldIsStale = false
+
+    var slots: [PathPeer?] = []
+    var slotOfPeer: [PathPeerID: Int] = [:]
+    var slotOfFragment: [String: Int] = [:]
+    var fragments: [[String]] = []
+    var routes: [ICEBaseEndpoint: Int] = [:]
+    var transactions = PathTransactions()
+    var budget: PunchBudget<PathPeerID>
+
+    var uses: [SocketID: SocketUse] = [:]
+    var socketOfPeer: [PathPeerSocket: SocketID] = [:]
+    var nextSocket: UInt32 = 1
+    var nextBase: UInt32 = 1
+
     private var outputs: [SocketOutput<PathEvent>] = []
+    private var firstOutput = 0
 
     /// Makes a finder without peers.
     ///
     /// - Parameter random: for credentials, transaction ids, sessions and jitter; has to be one that others cannot predict,
     ///   except in a simulation.
-    package init(_ configuration: PathConfiguration, random: any RandomNumberGenerator & Sendable) {}
+    package init(_ configuration: PathConfiguration, random: any RandomNumberGenerator & Sendable) {
+        self.configuration = configuration
+        self.random = random
+        network = configuration.network
+        budget = PunchBudget(isQuiet: configuration.isQuiet)
+        world = PathWorld(
+            policy: configuration.policy,
+            tactics: configuration.tactics,
+            isQuiet: configuration.isQuiet,
+            timing: configuration.timing
+        )
+        makeRelays()
+    }
+
+    // MARK: What whoever runs it wants
 
     /// Begins to look for a path to a peer; nothing happens when it is being looked for.
-    package mutating func connect(_ peer: PathPeerID, at now: Instant) {}
+    package mutating func connect(_ peer: PathPeerID, at now: Instant) {
+        if let slot = slotOfPeer[peer] {
+            slots[slot]?.isWanted = true
+            return
+        }
+        guard addPeer(peer, isWanted: true, at: now) != nil else {
+            return output(.event(.ended(peer, .tooManyPeers)))
+        }
+        settle(at: now)
+    }
 
     /// Takes what a peer told through the server; the caller has made sure that it is the peer's.
-    package mutating func receive(_ signal: PathSignal, from peer: PathPeerID, at now: Instant) {}
+    package mutating func receive(_ signal: PathSignal, from peer: PathPeerID, at now: Instant) {
+        guard peer != configuration.ownID else { return }
+        var place = slotOfPeer[peer]
+        if place == nil {
+            guard case .description = signal.content else { return }
+            place = addPeer(peer, isWanted: false, at: now)
+        }
+        guard let slot = place else { return }
+        if slots[slot]?.take(signal, at: now) == false {
+            drain(slot, at: now)
+            remove(slot, .left, at: now)
+        } else {
+            drain(slot, at: now)
+        }
+        settle(at: now)
+    }
 
     /// Sends a datagram on the path to a peer; false when there is none.
-    package mutating func send(_ payload: [UInt8], to peer: PathPeerID, at now: Instant) -> Bool { false }
+    package mutating func send(_ payload: [UInt8], to peer: PathPeerID, at now: Instant) -> Bool {
+        guard let slot = slotOfPeer[peer], slots[slot]?.send(payload: payload) == true else { return false }
+        drain(slot, at: now)
+        settle(at: now)
+        return true
+    }
 
     /// Measures a round trip on the path to a peer, told as `roundTrip`; nothing happens without a path.
-    package mutating func measure(_ peer: PathPeerID, at now: Instant) {}
+    package mutating func measure(_ peer: PathPeerID, at now: Instant) {
+        guard let slot = slotOfPeer[peer] else { return }
+        slots[slot]?.handleAgent(.measure, at: now)
+        drain(slot, at: now)
+        settle(at: now)
+    }
 
     /// Gives the path to a peer up, and tells the peer.
-    package mutating func disconnect(_ peer: PathPeerID, at now: Instant) {}
+    package mutating func disconnect(_ peer: PathPeerID, at now: Instant) {
+        guard let slot = slotOfPeer[peer] else { return }
+        if let word = slots[slot]?.exchange.farewell() { output(.event(.signal(word, to: peer))) }
+        remove(slot, .disconnected, at: now)
+        settle(at: now)
+    }
 
     /// Takes other services, or new credentials for them, into use.
-    package mutating func update(server: PathServer, at now: Instant) {}
+    package mutating func update(server: PathServer, at now: Instant) {
+        guard server != configuration.server else { return }
+        replace(server: server, at: now)
+        settle(at: now)
+    }
 
     /// Takes other interfaces or addresses into use, as `.networkChanged` does.
-    package mutating func update(network: LocalNetwork, at now: Instant) {}
+    package mutating func update(network: LocalNetwork, at now: Instant) {
+        replace(network: network, at: now)
+        settle(at: now)
+    }
 
-    /// Changes which paths are wanted, for all peers.
-    package mutating func update(policy: PathPolicy, at now: Instant) {}
+    /// Changes which paths are wanted, for all peers, whose paths are looked for anew.
+    package mutating func update(policy: PathPolicy, at now: Instant) {
+        guard policy != configuration.policy else { return }
+        configuration.policy = policy
+        worldIsStale = true
+        settle(at: now)
+        for slot in slots.indices where slots[slot] != nil {
+            slots[slot]?.restart(at: now)
+            drain(slot, at: now)
+        }
+        settle(at: now)
+    }
 
     /// Takes what NAT discovery found out.
-    package mutating func note(_ report: NATReport, at now: Instant) {}
+    package mutating func note(_ report: NATReport, at now: Instant) {
+        nat = report
+        worldIsStale = true
+        settle(at: now)
+    }
 
     /// Takes the endpoint at which a router forwards to a local port; nil when it no longer does.
     package mutating func note(
@@ -48,17 +166,46 @@ package struct PathFinder: SocketMachine {
         transport: ICETransport,
         internalPort: UInt16,
         at now: Instant
-    ) {}
+    ) {
+        guard transport == .udp else { return }
+        for index in links.indices where links[index].local?.port == internalPort {
+            links[index].mapped = external
+        }
+        worldIsStale = true
+        settle(at: now)
+    }
 
     /// What is known of the path to a peer; nil for one that is not looked for.
-    package func report(of peer: PathPeerID) -> PathReport? { nil }
+    package func report(of peer: PathPeerID) -> PathReport? {
+        guard let slot = slotOfPeer[peer], let state = slots[slot] else { return nil }
+        var report = state.report
+        report.packetsSpent = state.packetsSpent
+        return report
+    }
 
     /// All peers, in no order.
-    package var peers: [PathPeerID] { [] }
+    package var peers: [PathPeerID] { Array(slotOfPeer.keys) }
 
-    package mutating func handle(_ input: SocketInput, at now: Instant) {}
+    // MARK: The driver's side
 
-    package mutating func nextOutput() -> SocketOutput<PathEvent>? { nil }
+    package mutating func nextOutput() -> SocketOutput<PathEvent>? {
+        guard firstOutput < outputs.count else {
+            outputs.removeAll(keepingCapacity: outputs.capacity <= 256)
+            firstOutput = 0
+            return nil
+        }
+        firstOutput += 1
+        return outputs[firstOutput - 1]
+    }
 
-    package var nextDeadline: Instant? { nil }
+    package var nextDeadline: Instant? {
+        var earliest = gatheringDeadline
+        for slot in slots.indices {
+            guard let deadline = slots[slot]?.nextDeadline else { continue }
+            earliest = min(earliest ?? deadline, deadline)
+        }
+        return earliest
+    }
+
+    mutating func output(_ output: SocketOutput<PathEvent>) { outputs.append(output) }
 }

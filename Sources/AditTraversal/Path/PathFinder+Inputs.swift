@@ -1,0 +1,229 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+package import AditCore
+internal import AditWire
+
+extension PathFinder {
+    package mutating func handle(_ input: SocketInput, at now: Instant) {
+        switch input {
+        case .opened(let id, let local): opened(id, local, at: now)
+        case .received(let id, let bytes, let remote): received(id, bytes, from: remote, at: now)
+        case .refused: break
+        case .connected(let id, let local, let remote): connected(id, local, remote, at: now)
+        case .accepted(let id, let listener, let local, let remote):
+            accepted(id, by: listener, local: local, remote: remote, at: now)
+        case .bytes(let id, let bytes): came(id, bytes, at: now)
+        case .closed(let id, let end): closed(id, end, at: now)
+        case .response: break
+        case .networkChanged(let network): replace(network: network, at: now)
+        case .timer: timer(at: now)
+        }
+        settle(at: now)
+    }
+
+    /// Does what became due by what has just happened.
+    mutating func settle(at now: Instant) {
+        // A change may bring about another one, but not for ever.
+        for _ in 0..<4 where worldIsStale { refreshWorld(at: now) }
+    }
+
+    private mutating func timer(at now: Instant) {
+        gatheringTimer(at: now)
+        if configuration.staysReady, links.isEmpty { gather(at: now) }
+        for slot in slots.indices {
+            guard let due = slots[slot]?.nextDeadline, due <= now else { continue }
+            slots[slot]?.timer(at: now)
+            drain(slot, at: now)
+        }
+    }
+
+    private mutating func opened(_ id: SocketID, _ local: IPEndpoint, at now: Instant) {
+        switch uses[id] {
+        case .link(let index): linkOpened(index, local: local, at: now)
+        case .peer(let slot, let number):
+            slots[slot]?.socketOpened(number, local: local, at: now)
+            drain(slot, at: now)
+        case .relay, nil: break
+        }
+    }
+
+    private mutating func connected(_ id: SocketID, _ local: IPEndpoint, _ remote: IPEndpoint, at now: Instant) {
+        switch uses[id] {
+        case .relay(let index): handleRelay(index, .start, at: now)
+        case .peer(let slot, let number):
+            slots[slot]?.socketConnected(number, local: local, remote: remote, at: now)
+            drain(slot, at: now)
+        case .link, nil: break
+        }
+    }
+
+    private mutating func accepted(
+        _ id: SocketID,
+        by listener: SocketID,
+        local: IPEndpoint,
+        remote: IPEndpoint,
+        at now: Instant
+    ) {
+        guard case .peer(let slot, let listenerNumber)? = uses[listener],
+            let number = slots[slot]?.socketAccepted(by: listenerNumber, local: local, remote: remote)
+        else { return output(.close(id, isAbrupt: true)) }
+        uses[id] = .peer(slot, number)
+        socketOfPeer[PathPeerSocket(slot: slot, number: number)] = id
+        slots[slot]?.socketAdopted(number, by: listenerNumber, at: now)
+        drain(slot, at: now)
+    }
+
+    private mutating func came(_ id: SocketID, _ bytes: [UInt8], at now: Instant) {
+        switch uses[id] {
+        case .relay(let index): handleRelay(index, .received(bytes), at: now)
+        case .peer(let slot, let number):
+            slots[slot]?.socketBytes(number, bytes, at: now)
+            drain(slot, at: now)
+        case .link, nil: break
+        }
+    }
+
+    private mutating func closed(_ id: SocketID, _ end: SocketEnd, at now: Instant) {
+        guard let use = uses.removeValue(forKey: id) else { return }
+        switch use {
+        case .link(let index):
+            links[index].isClosed = true
+            links[index].local = nil
+            worldIsStale = true
+        case .relay(let index):
+            guard relays[index].stream == id else { return }
+            relays[index].stream = nil
+            endRelay(index, at: now)
+        case .peer(let slot, let number):
+            socketOfPeer[PathPeerSocket(slot: slot, number: number)] = nil
+            slots[slot]?.socketClosed(number, end, at: now)
+            drain(slot, at: now)
+        }
+    }
+
+    // MARK: Datagrams
+
+    private mutating func received(_ id: SocketID, _ bytes: [UInt8], from remote: IPEndpoint, at now: Instant) {
+        switch uses[id] {
+        case .link(let index):
+            if let relay = relays.indices.first(where: { isRelay($0, remote) }), isForRelay(bytes) {
+                return handleRelay(relay, .received(bytes), at: now)
+            }
+            if case .answer = PathPacket.kind(bytes), links[index].gathering.receive(bytes, from: remote, at: now) {
+                worldIsStale = true
+                return
+            }
+            arrived(bytes, on: links[index].base, from: remote, at: now)
+        case .peer(let slot, let number):
+            slots[slot]?.socketReceived(number, bytes, from: remote, at: now)
+            drain(slot, at: now)
+        case .relay, nil: break
+        }
+    }
+
+    private func isRelay(_ index: Int, _ remote: IPEndpoint) -> Bool {
+        relays[index].transport == .udp && relays[index].standing != .idle
+            && relays[index].client.configuration.server == remote
+    }
+
+    /// From the relay's endpoint come ChannelData and TURN's messages, beside answers to Binding requests.
+    private func isForRelay(_ bytes: [UInt8]) -> Bool {
+        if let first = bytes.first, 0x40...0x4F ~= first { return true }
+        if case .otherSTUN = PathPacket.kind(bytes) { return true }
+        return false
+    }
+
+    /// A packet came on a shared base: it goes to the peer whose it is, or nowhere.
+    mutating func arrived(_ bytes: [UInt8], on base: ICEBaseID, from remote: IPEndpoint, at now: Instant) {
+        switch PathPacket.kind(bytes) {
+        case .check(let fragment):
+            guard let slot = slotOfFragment[fragment] else { return }
+            slots[slot]?.handleAgent(.received(bytes, on: base, from: remote), at: now)
+            drain(slot, at: now)
+        case .answer(let id):
+            guard let slot = transactions[id] else { return }
+            slots[slot]?.handleAgent(.received(bytes, on: base, from: remote), at: now)
+            drain(slot, at: now)
+        case .otherSTUN: break
+        case .payload:
+            guard let slot = routes[ICEBaseEndpoint(base: base, endpoint: remote)], let id = slots[slot]?.id else {
+                return
+            }
+            output(.event(.received(bytes, from: id)))
+        }
+    }
+
+    // MARK: Changes
+
+    /// Other addresses: everything is gathered and checked anew; paths stay until they are replaced or found dead.
+    mutating func replace(network: LocalNetwork, at now: Instant) {
+        guard network != self.network else { return }
+        let before = PathLink.addresses(of: self.network)
+        self.network = network
+        worldIsStale = true
+        guard before != PathLink.addresses(of: network) else { return }
+        renewLinks(at: now)
+        budget.networkChanged()
+    }
+
+    mutating func replace(server: PathServer, at now: Instant) {
+        let before = configuration.server
+        configuration.server = server
+        let isSame =
+            before.turn.count == server.turn.count
+            && zip(before.turn, server.turn).allSatisfy { $0.server == $1.server && $0.transport == $1.transport }
+        if isSame, before.stun == server.stun {
+            // New credentials before the old ones expire.
+            for (index, turn) in server.turn.enumerated() {
+                handleRelay(
+                    index,
+                    .credentials(
+                        username: turn.username,
+                        password: turn.password,
+                        realm: turn.realm,
+                        nonce: turn.nonce
+                    ),
+                    at: now
+                )
+            }
+            return
+        }
+        renewRelays(at: now)
+        renewLinks(at: now)
+    }
+
+    private mutating func renewRelays(at now: Instant) {
+        for relay in relays {
+            if let stream = relay.stream {
+                uses[stream] = nil
+                output(.close(stream, isAbrupt: false))
+            }
+        }
+        relays = []
+        relayTimers.cancelAll()
+        makeRelays()
+    }
+
+    private mutating func renewLinks(at now: Instant) {
+        let hadLinks = !links.isEmpty
+        for link in links where !link.isClosed {
+            uses[link.socket] = nil
+            output(.close(link.socket, isAbrupt: false))
+        }
+        for (socket, use) in uses {
+            if case .link = use { uses[socket] = nil }
+        }
+        links = []
+        gatheredAt = nil
+        needsOpeners = false
+        renewRelays(at: now)
+        guard hadLinks else { return }
+        gather(at: now)
+        refreshWorld(at: now)
+        for slot in slots.indices where slots[slot] != nil {
+            slots[slot]?.networkChanged(at: now)
+            drain(slot, at: now)
+        }
+    }
+}

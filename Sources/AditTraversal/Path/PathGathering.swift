@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+internal import AditWire
+
+/// Asks STUN servers, all in one moment, as what they see one UDP socket: reflexive candidates, and how the NAT gives ports.
+struct PathGathering: Sendable {
+    /// So many servers are asked: two addresses with two ports each.
+    static let serverLimit = 4
+    /// Quicker than RFC 8489, as other users of the same NAT must not come between; given up after 1.5 s.
+    static let timing = STUNTiming(retransmission: .milliseconds(100), transmissions: 4, lastWait: 8)
+    /// After so long without any answer UDP counts as blocked.
+    static let silence = Duration.milliseconds(700)
+
+    private struct Question: Sendable {
+        var server: IPEndpoint
+        var transaction: STUNTransaction
+        var isOver = false
+    }
+
+    /// The servers, in the order in which they are asked.
+    private(set) var servers: [IPEndpoint]
+    /// As what each saw the socket; nil while it has not answered.
+    private(set) var seen: [IPEndpoint?] = []
+    /// When the servers were asked; nil before.
+    private(set) var askedAt: Instant?
+    private var questions: [Question] = []
+
+    init(servers: [IPEndpoint]) {
+        self.servers = Array(servers.prefix(Self.serverLimit))
+        seen = Array(repeating: nil, count: self.servers.count)
+    }
+
+    /// Asks every server; what was seen before stays until it is seen anew.
+    mutating func begin(using random: inout any RandomNumberGenerator & Sendable, at now: Instant) {
+        askedAt = now
+        questions = servers.map { server in
+            let isV6 = if case .v6 = server.address { true } else { false }
+            let request = STUNMessage.bindingRequest(Self.transactionID(using: &random), isV6: isV6)
+            return Question(server: server, transaction: STUNTransaction(request, timing: Self.timing, at: now))
+        }
+    }
+
+    /// What to send next, and to whom.
+    mutating func nextTransmission(at now: Instant) -> ([UInt8], to: IPEndpoint)? {
+        for index in questions.indices where !questions[index].isOver {
+            if let bytes = questions[index].transaction.nextTransmission(at: now) {
+                return (bytes, questions[index].server)
+            }
+            if questions[index].transaction.outcome() != nil { questions[index].isOver = true }
+        }
+        return nil
+    }
+
+    /// Takes a message; whether it answered a question.
+    mutating func receive(_ bytes: [UInt8], from remote: IPEndpoint, at now: Instant) -> Bool {
+        for index in questions.indices where questions[index].server == remote && !questions[index].isOver {
+            guard let outcome = questions[index].transaction.handle(bytes.span.bytes, at: now) else { continue }
+            questions[index].isOver = true
+            if case .success(let message, _) = outcome, let endpoint = message.mappedEndpoint,
+                Self.isPlausible(endpoint, server: remote)
+            {
+                seen[index] = endpoint
+            }
+            return true
+        }
+        return false
+    }
+
+    /// When `nextTransmission` is to be asked; nil when all is over.
+    var nextDeadline: Instant? {
+        questions.lazy.filter { !$0.isOver }.compactMap(\.transaction.nextDeadline).min()
+    }
+
+    /// Whether every server has answered or was given up.
+    var isDone: Bool { askedAt != nil && questions.allSatisfy(\.isOver) }
+
+    /// The answers in the order of the questions.
+    var answers: [IPEndpoint] { seen.compactMap { $0 } }
+
+    /// Whether nobody has answered for so long that UDP must be blocked.
+    func isSilent(at now: Instant) -> Bool {
+        guard let askedAt, !servers.isEmpty, answers.isEmpty else { return false }
+        return now - askedAt >= Self.silence || isDone
+    }
+
+    /// A server may lie, or be lied to by a router: what it says must be an address to which packets can go.
+    private static func isPlausible(_ endpoint: IPEndpoint, server: IPEndpoint) -> Bool {
+        let address = endpoint.address.unmapped
+        return endpoint.port != 0 && !address.isLoopback && !address.isUnspecified && !address.isLinkLocal
+            && endpoint != server
+    }
+
+    private static func transactionID(using random: inout any RandomNumberGenerator & Sendable) -> STUNTransactionID {
+        let high = UInt32(truncatingIfNeeded: random.next())
+        return STUNTransactionID(high: high, low: random.next())
+    }
+}

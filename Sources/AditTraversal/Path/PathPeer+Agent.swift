@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+
+extension PathPeer {
+    /// Hands something to the agent, and does what it then wants.
+    mutating func handleAgent(_ input: ICEInput, at now: Instant) {
+        agent.handle(input, at: now)
+        while let next = agent.nextOutput() {
+            switch next {
+            case .send(let bytes, let base, let endpoint, let timeToLive):
+                packetsSpent += 1
+                send(bytes, on: base, to: endpoint, timeToLive: timeToLive)
+            case .connect: break
+            case .event(let event): handle(event, at: now)
+            }
+        }
+    }
+
+    /// Sends a packet from a shared base or an own one.
+    mutating func send(_ bytes: [UInt8], on base: ICEBaseID, to endpoint: IPEndpoint, timeToLive: UInt8? = nil) {
+        guard base.number >= Self.firstOwnBase, let socket = sockets[base.number], socket.isStream else {
+            return output(.send(bytes, on: base, to: endpoint, timeToLive: timeToLive))
+        }
+        if let framed = PathStreamFrames.frame(bytes) { output(.write(base.number, framed)) }
+    }
+
+    private mutating func handle(_ event: ICEEvent, at now: Instant) {
+        switch event {
+        case .valid(let pair): valid(pair, at: now)
+        case .selected(let pair): select(pair, at: now)
+        case .roundTrip(let duration, let pair):
+            if pair.base == selected?.base, pair.remote.endpoint == selected?.remote.endpoint {
+                report.roundTrip = duration
+                output(.event(.roundTrip(duration, report, of: id)))
+            }
+        case .roleChanged: break
+        case .consentLost(let pair): lost(pair, at: now)
+        case .failed: considerTactics(at: now)
+        }
+    }
+
+    private mutating func valid(_ pair: ICEPair, at now: Instant) {
+        accept(from: pair)
+        guard !pair.isRelayed else { return }
+        note(tacticOf: pair)
+        found(on: pair.base, at: now)
+    }
+
+    private mutating func select(_ pair: ICEPair, at now: Instant) {
+        accept(from: pair)
+        if pair.local.type == .relayed { output(.bind(pair.base, pair.remote.endpoint)) }
+        selected = pair
+        if pair.isRelayed {
+            tactic = nil
+            if isAttemptOver, timers[.retry] == nil { scheduleRetry(at: now) }
+        } else {
+            note(tacticOf: pair)
+            tactic = tacticOfBase[pair.base] ?? .plain
+            for timer in [Timer.tcp, .openers, .search, .over, .retry] { timers.cancel(timer) }
+            retryPause = world.timing.retry
+            timers.set(.tidy, at: now + .seconds(3))
+            found(on: pair.base, at: now)
+        }
+        updateReport(at: now)
+    }
+
+    /// Payload may come from there from now on.
+    private mutating func accept(from pair: ICEPair) {
+        let new = ICEBaseEndpoint(base: pair.base, endpoint: pair.remote.endpoint)
+        guard !validEndpoints.contains(new) else { return }
+        if validEndpoints.count >= Self.endpointLimit { output(.unroute(validEndpoints.removeFirst())) }
+        validEndpoints.append(new)
+        output(.route(new))
+    }
+
+    /// Remembers by which tactic a direct pair came to be, before the tactic is over.
+    private mutating func note(tacticOf pair: ICEPair) {
+        guard tacticOfBase[pair.base] == nil, tacticOfBase.count < Self.socketLimit else { return }
+        if pair.local.transport == .tcp {
+            tacticOfBase[pair.base] = tcp?.tactic ?? .tcp
+        } else if let search, search.isRunning {
+            switch sockets[pair.base.number]?.use {
+            case .search, .sampler: tacticOfBase[pair.base] = search.tactic
+            case .opener, .punch, .stream, nil: break
+            }
+        }
+    }
+
+    private mutating func lost(_ pair: ICEPair, at now: Instant) {
+        guard let selected, selected.base == pair.base, selected.remote.endpoint == pair.remote.endpoint else { return }
+        self.selected = nil
+        tactic = nil
+        tacticOfBase[pair.base] = nil
+        updateReport(at: now)
+        // The relay, where there is one, is chosen by the agent in the same moment; the direct path is looked for again.
+        if leads { timers.set(.retry, at: now + .milliseconds(200)) }
+    }
+
+    /// All tactics of this attempt had their time.
+    mutating func attemptEnded(at now: Instant) {
+        guard !isAttemptOver else { return }
+        isAttemptOver = true
+        stopTactics(at: now)
+        updateReport(at: now)
+        tellSoon(at: now)
+        if !isDirect { scheduleRetry(at: now) }
+        if selected == nil, !isWanted { output(.event(.ended(id, .noPath))) }
+    }
+
+    /// The next attempt comes after a pause that doubles each time.
+    private mutating func scheduleRetry(at now: Instant) {
+        guard leads, policy != .relayOnly else { return }
+        let jitter = Duration.milliseconds(Int64(random.next() % 1000))
+        timers.set(.retry, at: now + retryPause + jitter)
+        retryPause = min(retryPause * 2, world.timing.retryLimit)
+    }
+
+    // MARK: Payload
+
+    /// Sends payload on the path; false when there is none.
+    mutating func send(payload: [UInt8]) -> Bool {
+        guard let selected else { return false }
+        send(payload, on: selected.base, to: selected.remote.endpoint)
+        return true
+    }
+}

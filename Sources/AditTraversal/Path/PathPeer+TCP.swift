@@ -1,0 +1,229 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+
+extension PathPeer {
+    /// A TCP punch and what both ends say of it.
+    struct Punch: Sendable {
+        /// The two machines that punch TCP.
+        enum Machine: Sendable {
+            case simultaneous(TCPPunch)
+            case steps(SevenSteps)
+        }
+
+        var machine: Machine
+        var tactic: PathTactic
+        var offer: PathTCPOffer
+        var attempt: Instant?
+        /// Whether the peer's endpoints were handed in, and the beginning was agreed on.
+        var hasTargets = false
+        var isGoing = false
+        var numbers: [PunchSocketID: UInt32] = [:]
+        /// Why it was given up; nil while it was not.
+        var failure: TCPPunchFailure?
+
+        var machineDeadline: Instant? {
+            guard failure == nil else { return nil }
+            switch machine {
+            case .simultaneous(let punch): return punch.nextDeadline
+            case .steps(let steps): return steps.nextDeadline
+            }
+        }
+
+        mutating func handle(_ input: TCPPunchInput, at now: Instant) {
+            switch machine {
+            case .simultaneous(var punch):
+                // The case is emptied first, so that the machine is not copied.
+                machine = .steps(Self.placeholder)
+                punch.handle(input, at: now)
+                machine = .simultaneous(punch)
+            case .steps(var steps):
+                steps.handle(input, at: now)
+                machine = .steps(steps)
+            }
+        }
+
+        mutating func nextOutput() -> TCPPunchOutput? {
+            switch machine {
+            case .simultaneous(var punch):
+                machine = .steps(Self.placeholder)
+                defer { machine = .simultaneous(punch) }
+                return punch.nextOutput()
+            case .steps(var steps):
+                defer { machine = .steps(steps) }
+                return steps.nextOutput()
+            }
+        }
+
+        private static let placeholder = SevenSteps(
+            SevenStepsConfiguration(.asked, keepsFourthSocket: false),
+            random: SeededGenerator(seed: 0)
+        )
+    }
+
+    private var tcpTactic: PathTactic {
+        if world.tactics.contains(.tcp) { return .tcp }
+        return world.tactics.contains(.sevenStepsKept) ? .sevenStepsKept : .sevenSteps
+    }
+
+    mutating func beginTCP(at now: Instant) {
+        guard !isDirect, !world.stunTCP.isEmpty || world.nat.tcp.kind == .open else { return }
+        startTCP(round: (tcp?.offer.round ?? 0) &+ 1, at: now)
+    }
+
+    /// The peer began a round, or got on with one.
+    mutating func followTCP(_ offer: PathTCPOffer?, at now: Instant) {
+        guard let offer, policy != .relayOnly else { return }
+        let isAllowed = !world.tactics.isDisjoint(with: [.tcp, .sevenSteps, .sevenStepsKept])
+        if !leads, offer.round != tcp?.offer.round, isAllowed, !isDirect { startTCP(round: offer.round, at: now) }
+        if offer.round == tcp?.offer.round { advanceTCP(at: now) }
+    }
+
+    private mutating func startTCP(round: UInt8, at now: Instant) {
+        stopTCP(at: now)
+        let tactic = tcpTactic
+        let branch = PathGenerator.branch(&random)
+        let machine: Punch.Machine
+        if tactic == .tcp {
+            var configuration = TCPPunchConfiguration()
+            configuration.name = ownID.name
+            configuration.peerName = id.name
+            machine = .simultaneous(TCPPunch(configuration, random: branch))
+        } else {
+            var configuration = SevenStepsConfiguration(
+                leads ? .asking : .asked,
+                keepsFourthSocket: tactic == .sevenStepsKept
+            )
+            configuration.name = ownID.name
+            configuration.peerName = id.name
+            machine = .steps(SevenSteps(configuration, random: branch))
+        }
+        tcp = Punch(machine: machine, tactic: tactic, offer: PathTCPOffer(round: round), attempt: attemptAt)
+        handlePunch(.begin(local: freshEndpoint, servers: world.stunTCP), at: now)
+        tellSoon(at: now)
+    }
+
+    /// Hands something to the punch, and does what it then wants.
+    mutating func handlePunch(_ input: TCPPunchInput, at now: Instant) {
+        tcp?.handle(input, at: now)
+        while let next = tcp?.nextOutput() {
+            switch next {
+            case .open(let id, let kind):
+                packetsSpent += 1
+                if let number = open(.punch(id), kind) {
+                    tcp?.numbers[id] = number
+                } else {
+                    tcp?.handle(.closed(id, .denied), at: now)
+                }
+            case .write(let id, let bytes):
+                if let number = tcp?.numbers[id] { output(.write(number, bytes)) }
+            case .close(let id, let isAbrupt):
+                if let number = tcp?.numbers.removeValue(forKey: id) { close(number, isAbrupt: isAbrupt, at: now) }
+            case .event(let event): punched(event, at: now)
+            }
+        }
+        if case .closed(let id, _) = input { tcp?.numbers[id] = nil }
+    }
+
+    private mutating func punched(_ event: TCPPunchEvent, at now: Instant) {
+        switch event {
+        case .mapped(let endpoints, let local):
+            tcp?.offer.mapped = Array(endpoints.prefix(PathTCPOffer.endpointLimit))
+            tcp?.offer.local = local
+            tell(at: now)
+            advanceTCP(at: now)
+        case .established(let id, let local, let remote): adopt(id, local, remote, at: now)
+        case .ready:
+            tcp?.offer.isReady = true
+            tellSoon(at: now)
+        case .failed(let failure): tcp?.failure = failure
+        case .trace(let step): output(trace(step.words, at: now))
+        }
+    }
+
+    /// A connection with somebody: the agent finds out who it is.
+    private mutating func adopt(_ id: PunchSocketID, _ local: IPEndpoint, _ remote: IPEndpoint, at now: Instant) {
+        let number = tcp?.numbers[id] ?? sockets.first { $0.value.use == .punch(id) }?.key
+        guard let number, sockets[number] != nil else { return }
+        tcp?.numbers[id] = number
+        guard sockets.values.count(where: \.isStream) < Self.streamLimit else {
+            return close(number, isAbrupt: true, at: now)
+        }
+        sockets[number]?.use = .stream(id)
+        sockets[number]?.local = local
+        sockets[number]?.remote = remote
+        handleAgent(.streamOpened(base: ICEBaseID(number), local: local, remote: remote), at: now)
+    }
+
+    private mutating func advanceTCP(at now: Instant) {
+        guard let own = tcp, own.failure == nil, let theirs = remote?.tcp, theirs.round == own.offer.round,
+            let peerLocal = theirs.local
+        else { return }
+        if case .steps = own.machine { return advanceSteps(own, theirs, at: now) }
+        guard own.offer.local != nil else { return }
+        if !own.hasTargets {
+            tcp?.hasTargets = true
+            if let plan = tcpPlan(own.offer, theirs) { handlePunch(.search(plan), at: now) }
+            var targets = theirs.mapped
+            if isNear(theirs.mapped) { targets.append(peerLocal) }
+            handlePunch(.targets(unique(targets).filter { mayAim(at: $0, over: .tcp) }), at: now)
+        }
+        guard tcp?.isGoing == false else { return }
+        if leads {
+            // The word to begin is on its way for half a signal's round trip; both then begin in the same moment.
+            tcp?.isGoing = true
+            tcp?.offer.goes = true
+            tell(at: now)
+            handlePunch(.goAfter((exchange.roundTrip ?? .zero) / 2), at: now)
+        } else if theirs.goes {
+            tcp?.isGoing = true
+            handlePunch(.go, at: now)
+        }
+    }
+
+    /// The seven steps want to be told one after the other where the other side is.
+    private mutating func advanceSteps(_ own: Punch, _ theirs: PathTCPOffer, at now: Instant) {
+        guard !own.hasTargets, let target = theirs.mapped.first ?? theirs.local, mayAim(at: target, over: .tcp) else {
+            return
+        }
+        tcp?.hasTargets = true
+        handlePunch(.targets([target]), at: now)
+    }
+
+    /// How to search the peer's TCP port; nil where it is known, or where only luck would help.
+    private func tcpPlan(_ own: PathTCPOffer, _ theirs: PathTCPOffer) -> SearchPlan? {
+        guard let endpoint = theirs.mapped.first, mayAim(at: endpoint, over: .tcp), !world.isQuiet,
+            remote?.isQuiet == false
+        else { return nil }
+        let plan = SearchPlan.make(
+            own: PortSamples(own.mapped, allocation: world.nat.tcp.allocation),
+            peer: PortSamples(theirs.mapped, allocation: remote?.nat.tcp.allocation),
+            at: endpoint
+        )
+        switch plan?.tactic {
+        case .prediction: return searchTactics.contains(.prediction) ? plan : nil
+        case .window: return searchTactics.contains(.window) ? plan : nil
+        // A thousand connections look like a scan.
+        case .birthday, .block, nil: return nil
+        }
+    }
+
+    /// Whether the peer may be in the same network: it is seen at the same address.
+    private func isNear(_ mapped: [IPEndpoint]) -> Bool {
+        mapped.isEmpty || mapped.contains { world.addresses.contains($0.address) }
+    }
+
+    private func unique(_ endpoints: [IPEndpoint]) -> [IPEndpoint] {
+        var seen: Set<IPEndpoint> = []
+        return endpoints.filter { seen.insert($0).inserted }
+    }
+
+    mutating func stopTCP(at now: Instant) {
+        guard tcp != nil else { return }
+        handlePunch(.stop, at: now)
+        for (number, socket) in sockets.sorted(by: { $0.key < $1.key }) {
+            if case .punch = socket.use { close(number, isAbrupt: true, at: now) }
+        }
+    }
+}

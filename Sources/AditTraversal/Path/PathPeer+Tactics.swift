@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+
+extension PathPeer {
+    /// Sets when which tactic begins, by what is known of both NATs now. What is known orders tactics, and forbids none that is
+    /// cheap.
+    mutating func considerTactics(at now: Instant) {
+        guard leads, let attemptAt, !isAttemptOver, !isDirect, let remote, policy != .relayOnly else { return }
+        let timing = world.timing
+        let isBlocked = world.nat.udp.isBlocked || remote.nat.udp.isBlocked
+        if tcp?.attempt != attemptAt, !world.tactics.isDisjoint(with: [.tcp, .sevenSteps, .sevenStepsKept]) {
+            let isAtOnce = isBlocked || !world.tactics.contains(.plain)
+            schedule(.tcp, at: isAtOnce ? now : attemptAt + timing.tcpDelay)
+        }
+        guard !isBlocked else { return }
+        let isDependent = world.nat.udp.isSymmetric || remote.nat.udp.isSymmetric
+        if openers?.attempt != attemptAt, !isDependent, world.tactics.contains(.plain), world.main != nil {
+            schedule(.openers, at: world.needsOpeners ? now : attemptAt + timing.openersDelay)
+        }
+        let mayWork = isDependent || world.nat.udp.mapping == nil || remote.nat.udp.mapping == nil
+        if search?.attempt != attemptAt, mayWork, !searchTactics.isEmpty, world.main != nil {
+            if world.isQuiet || remote.isQuiet {
+                searchEnd = .notAllowed(PathSides(a: world.isQuiet, b: remote.isQuiet) ?? .a)
+            } else {
+                schedule(.search, at: attemptAt + (isDependent ? timing.tcpDelay : timing.searchDelay))
+            }
+        }
+    }
+
+    /// The tactics that search for ports.
+    var searchTactics: Set<PathTactic> { world.tactics.intersection([.prediction, .window, .birthday, .block]) }
+
+    private mutating func schedule(_ timer: Timer, at instant: Instant) {
+        if let set = timers[timer], set <= instant { return }
+        timers.set(timer, at: instant)
+    }
+
+    /// A direct pair answered: what still searches for one is over.
+    mutating func found(on base: ICEBaseID, at now: Instant) {
+        foundBySearch(on: base, at: now)
+        for timer in [Timer.tcp, .openers, .search] { timers.cancel(timer) }
+    }
+
+    /// Ends what is under way; the rounds stay, so that a later one is a new one.
+    mutating func stopTactics(at now: Instant) {
+        for timer in [Timer.tcp, .openers, .search, .opener, .sampler] { timers.cancel(timer) }
+        stopOpeners(at: now)
+        stopTCP(at: now)
+        stopSearch(at: now)
+    }
+
+    /// The address to which fresh sockets are bound.
+    var freshEndpoint: IPEndpoint { IPEndpoint(world.address ?? .v4(0), 0) }
+
+    /// Whether a tactic may aim at an endpoint that the peer named.
+    func mayAim(at endpoint: IPEndpoint, over transport: ICETransport = .udp) -> Bool {
+        ICEAddressFilter(own: world.addresses, trusted: []).refusal(of: endpoint, over: transport) == nil
+            && !world.serverAddresses.contains(endpoint.address)
+    }
+}
