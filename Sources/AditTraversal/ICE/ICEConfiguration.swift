@@ -23,8 +23,8 @@ package struct ICETiming: Sendable, Equatable {
     package var burst: Int
     /// The checks of a direct pair over UDP.
     package var probes: [Step]
-    /// The checks of a pair through a relay, which no NAT has to be opened for.
-    package var relayedProbes: [Step]
+    /// The checks of a pair for which no NAT has to be opened: through a relay, or within a private network.
+    package var plainProbes: [Step]
     /// How long an answer over TCP is waited for (Ti, RFC 8489 section 6.2.2).
     package var streamWait: Duration
     /// Whether a pair waits for those of the same foundation (RFC 8445 section 6.1.2.6).
@@ -47,7 +47,7 @@ package struct ICETiming: Sendable, Equatable {
         pacing: Duration,
         burst: Int,
         probes: [Step],
-        relayedProbes: [Step],
+        plainProbes: [Step],
         streamWait: Duration,
         freezes: Bool,
         consent: Duration,
@@ -60,7 +60,7 @@ package struct ICETiming: Sendable, Equatable {
         self.pacing = pacing
         self.burst = burst
         self.probes = probes
-        self.relayedProbes = relayedProbes
+        self.plainProbes = plainProbes
         self.streamWait = streamWait
         self.freezes = freezes
         self.consent = consent
@@ -76,7 +76,7 @@ package struct ICETiming: Sendable, Equatable {
         pacing: .milliseconds(20),
         burst: 10,
         probes: [Step(.milliseconds(50), count: 10), Step(.milliseconds(200), count: 15)],
-        relayedProbes: [
+        plainProbes: [
             Step(.milliseconds(200), count: 3), Step(.milliseconds(500), count: 3), Step(.seconds(1), count: 2),
         ],
         streamWait: .seconds(10),
@@ -94,7 +94,7 @@ package struct ICETiming: Sendable, Equatable {
         pacing: .milliseconds(50),
         burst: 1,
         probes: standardProbes,
-        relayedProbes: standardProbes,
+        plainProbes: standardProbes,
         streamWait: .milliseconds(39_500),
         freezes: true,
         consent: .seconds(5),

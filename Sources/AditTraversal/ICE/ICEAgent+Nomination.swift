@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+
+/// Which pair is used (RFC 8445 section 8), and its replacement by a better one.
+extension ICEAgent {
+    /// How good the kind of a pair is, the best first: within a private network, IPv6, IPv4, TCP, a relay.
+    func grade(_ index: Int) -> Int {
+        let remote = remotes[pairs[index].remote].candidate
+        if isRelayed(index) { return 4 }
+        if bases[pairs[index].base].transport == .tcp { return 3 }
+        if AddressRealm(remote.endpoint.address) == .private { return 0 }
+        return remote.endpoint.address.isV6 ? 1 : 2
+    }
+
+    func isRelayed(_ index: Int) -> Bool {
+        bases[pairs[index].base].candidates.first?.type == .relayed
+            || remotes[pairs[index].remote].candidate.type == .relayed
+    }
+
+    /// Whether it would be the relayed pair that a direct one falls back to.
+    func needsStandby(_ index: Int) -> Bool {
+        configuration.limits.standbyPairs > 0 && isRelayed(index)
+            && !pairs.indices.contains { pairs[$0].state == .succeeded && isRelayed($0) }
+    }
+
+    /// What a pair costs: its round trip, and for a worse kind so much as a better one may be slower.
+    private func cost(_ index: Int) -> Duration {
+        let roundTrip = pairs[index].roundTrip ?? .zero
+        switch grade(index) {
+        case 0: return roundTrip
+        case 1: return roundTrip + .milliseconds(10)
+        case 2: return roundTrip + .milliseconds(20)
+        case 3: return roundTrip + .milliseconds(40)
+        default: return roundTrip * 2 + .milliseconds(250)
+        }
+    }
+
+    /// Whether one is so much better than the selected one that a change is worth it.
+    private func isBetter(_ index: Int, than old: Int, at now: Instant) -> Bool {
+        let margin = max(.milliseconds(5), (pairs[old].roundTrip ?? .zero) / 10)
+        guard cost(index) + margin < cost(old) else { return false }
+        if grade(index) < grade(old) { return true }
+        // Times vary; a change for their sake alone has to wait.
+        guard let lastSelection else { return true }
+        return now - lastSelection >= .seconds(5)
+    }
+
+    /// Whether a pair answered lately enough to be used.
+    private func isFresh(_ index: Int, at now: Instant) -> Bool {
+        guard pairs[index].state == .succeeded, pairs[index].generation == generation.number,
+            let last = pairs[index].lastAnswer
+        else { return false }
+        return pairs[index].isKept || now - last < configuration.timing.expiry
+    }
+
+    /// Looks whether another pair is to be used.
+    mutating func choose(at now: Instant) {
+        guard configuration.renominates else { return }
+        var best: Int?
+        for index in pairs.indices where index != selected && isFresh(index, at: now) {
+            if let known = best, cost(known) <= cost(index) { continue }
+            best = index
+        }
+        guard let best else { return }
+        guard role == .controlling else {
+            // Until the peer chooses, any valid pair will do (RFC 8445 section 12.1).
+            if selected == nil { use(best, isNominated: false, at: now) }
+            return
+        }
+        if let selected, !isBetter(best, than: selected, at: now) { return }
+        nominate(best, at: now)
+        use(best, isNominated: true, at: now)
+    }
+
+    /// Nominates the one pair without `renominates`: at once when no better one is left, else after a while.
+    mutating func conclude(at now: Instant) {
+        guard !configuration.renominates, role == .controlling, !isConcluded else { return }
+        var best: Int?
+        for index in pairs.indices where isFresh(index, at: now) {
+            if pairs[index].nomination != nil { return }
+            if let known = best, pairs[known].priority >= pairs[index].priority { continue }
+            best = index
+        }
+        guard let best else {
+            nominationAt = nil
+            return
+        }
+        let mayImprove = pairs.contains {
+            ($0.state == .waiting || $0.state == .frozen || $0.state == .inProgress)
+                && $0.priority > pairs[best].priority
+        }
+        if mayImprove {
+            let at = nominationAt ?? now + configuration.timing.nominationDelay
+            nominationAt = at
+            guard now >= at else { return }
+        }
+        nominationAt = nil
+        nominate(best, at: now)
+    }
+
+    private mutating func nominate(_ index: Int, at now: Instant) {
+        for other in pairs.indices where pairs[other].nomination != nil {
+            pairs[other].nomination = nil
+            plan(other, at: now)
+        }
+        lastNomination = lastNomination + 1 & 0xFF_FFFF
+        pairs[index].nomination = lastNomination
+        pairs[index].nominationsSent = 0
+        nominateAgain(index, at: now)
+    }
+
+    /// Sends the nomination, again and again until it is answered.
+    mutating func nominateAgain(_ index: Int, at now: Instant) {
+        guard let number = pairs[index].nomination else { return }
+        let timing = configuration.timing
+        let steps = bases[pairs[index].base].isStream ? [ICETiming.Step(timing.streamWait)] : timing.probes
+        var left = pairs[index].nominationsSent
+        guard
+            let step = steps.first(where: { step in
+                left -= step.count
+                return left < 0
+            })
+        else {
+            endPath(index, at: now)
+            return
+        }
+        pairs[index].nominationsSent += 1
+        send(.nomination(number), pair: index, at: now)
+        let shortest = pairs[index].roundTrip.map { $0 * 3 / 2 } ?? .zero
+        dues[index] = (now + max(step.wait, shortest)).nanoseconds
+    }
+
+    /// The peer answered the nomination (RFC 8445 section 8.1.1).
+    mutating func concludeNomination(_ index: Int, at now: Instant) {
+        guard !configuration.renominates else { return }
+        isConcluded = true
+        use(index, isNominated: true, at: now)
+    }
+
+    /// The peer nominated a pair (RFC 8445 section 7.3.1.5).
+    mutating func nominated(_ index: Int, number: UInt32?, at now: Instant) {
+        if configuration.renominates, let number {
+            guard number >= lastNomination else { return }
+            lastNomination = number
+        } else if let selected, selected != index, pairs[selected].isNominated,
+            pairs[selected].generation == generation.number, pairs[selected].priority > pairs[index].priority
+        {
+            // Of several nominated pairs the best is used (RFC 8445 section 8.1.1).
+            return
+        }
+        for other in pairs.indices { pairs[other].awaitsSuccess = false }
+        guard pairs[index].state == .succeeded else {
+            pairs[index].awaitsSuccess = true
+            return
+        }
+        use(index, isNominated: true, at: now)
+    }
+
+    /// Uses a pair from now on.
+    mutating func use(_ index: Int, isNominated: Bool, at now: Instant) {
+        if isNominated, !configuration.renominates { isConcluded = true }
+        if selected == index, pairs[index].isNominated == isNominated || !isNominated { return }
+        let old = selected
+        selected = index
+        pairs[index].isNominated = isNominated
+        if let old, old != index {
+            pairs[old].isNominated = false
+            if pairs[old].generation != generation.number { removePair(old) }
+        }
+        lastSelection = now
+        tell(.selected(pair(index)))
+        settle(at: now)
+    }
+
+    /// Stops checks that can change nothing any more, and decides which pairs are looked after.
+    mutating func settle(at now: Instant) {
+        guard let selected else { return }
+        let isDirect = !isRelayed(selected)
+        for index in pairs.indices where index != selected && !pairs[index].awaitsSuccess {
+            switch pairs[index].state {
+            case .frozen, .waiting, .inProgress:
+                let isUseless = isDirect && grade(index) >= grade(selected) && !needsStandby(index)
+                guard isConcluded || configuration.renominates && isUseless else { continue }
+                if pairs[index].isTriggered {
+                    pairs[index].isTriggered = false
+                    triggered.removeAll { $0 == index }
+                }
+                fail(index)
+            default: break
+            }
+        }
+        keepStandbys(beside: selected, at: now)
+        plan(selected, at: now)
+    }
+
+    private mutating func keepStandbys(beside selected: Int, at now: Instant) {
+        var left = configuration.renominates ? configuration.limits.standbyPairs : 0
+        let valid = pairs.indices.filter { $0 != selected && pairs[$0].state == .succeeded }
+            .sorted { cost($0) < cost($1) }
+        var kept: Set<Int> = []
+        if !isRelayed(selected), left > 0, let relay = valid.first(where: { isRelayed($0) }) {
+            kept.insert(relay)
+            left -= 1
+        }
+        for index in valid where left > 0 && !kept.contains(index) {
+            kept.insert(index)
+            left -= 1
+        }
+        for index in valid {
+            let isKept = kept.contains(index)
+            guard pairs[index].isKept != isKept else { continue }
+            pairs[index].isKept = isKept
+            if pairs[index].nomination == nil { plan(index, at: now) }
+        }
+        pairs[selected].isKept = false
+    }
+}
