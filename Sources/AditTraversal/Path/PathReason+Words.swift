@@ -160,8 +160,8 @@ extension PathReason {
             )
         case .signallingLost:
             return Text(
-                "the server passes no messages between \(a) and \(b), so that they cannot agree on a direct path",
-                zh: "服务器无法在 \(a) 与 \(b) 之间传递消息，双方不能商定直连路径"
+                "the server passes no messages between \(a) and \(b), so that no direct path can be agreed on",
+                zh: "服务器无法在 \(a) 与 \(b) 之间传递消息，无法商定直连路径"
             )
         case .noRelay(let lack, let inner):
             let why = inner.words(a: a, b: b)
