@@ -27,6 +27,9 @@ package class LabHost {
     /// How many sockets of each kind may be open.
     package var socketLimit = 65_536
 
+    /// How many packets it has sent itself.
+    package private(set) var sentCount = 0
+
     unowned let lab: Lab
     var routes = RouteTable()
     /// The addresses of all interfaces, which every packet is compared with.
@@ -153,6 +156,7 @@ package class LabHost {
     func output(_ packet: LabPacket) -> Bool {
         var packet = packet
         lab.number(&packet)
+        sentCount += 1
         let destination = packet.destination.address
         if owns(destination) {
             lab.push(.loopback, packet, target: index, part: 0, at: lab.now.nanoseconds)

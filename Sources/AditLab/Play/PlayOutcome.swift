@@ -51,7 +51,7 @@ package struct PlaySide: Sendable, Hashable {
     package var failure: PunchFailure?
     /// How often a connection attempt was refused and made again.
     package var retryCount = 0
-    /// How many packets its host sent.
+    /// How many packets it spent on a search, or how many connections of TCP it began.
     package var packetCount = 0
 
     /// Makes a side to which nothing has happened yet.
@@ -64,6 +64,8 @@ package struct PlayOutcome: Sendable, Hashable {
     package var scenario: LabScenario
     /// Over which transport.
     package var transport: PunchTransport
+    /// How the hosts tried.
+    package var tactic = PlayTactic.plain
     /// The number that repeats it.
     package var seed: LabSeed
     /// Both sides.

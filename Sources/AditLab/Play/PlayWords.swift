@@ -29,6 +29,11 @@ enum PlayWords {
                 "\(name)'s attempt to connect \(end.words.english); it tries again",
                 zh: "\(name) 的连接尝试\(end.words.chinese)，再次尝试"
             )
+        case .step(let step):
+            guard step.number > 0 else { return step.words }
+            return Text("step \(step.number): \(step.words.english)", zh: "第 \(step.number) 步：\(step.words.chinese)")
+        case .spent(let packets):
+            return Text("\(name) has sent \(packets) packets to find the way", zh: "\(name) 为寻找通路发送了 \(packets) 个包")
         case .connected(let remote):
             return Text(
                 "\(name) reaches \(site.other.rawValue) at \(remote), both directions proved",
@@ -137,6 +142,9 @@ extension PunchFailure {
             Text("the other side is heard, but does not hear this one", zh: "能收到对端，但对端收不到本端")
         case .socket(let end):
             Text("the host's socket ended: it \(end.words.english)", zh: "主机的套接字已结束：\(end.words.chinese)")
+        case .unsuitable:
+            Text("the tactic is not for these NATs", zh: "该策略不适用于这样的 NAT")
+        case .exhausted: Text("every port of the search was tried", zh: "搜索的端口已全部试过")
         }
     }
 }

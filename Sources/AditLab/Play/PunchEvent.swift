@@ -14,6 +14,10 @@ package enum PunchEvent: Sendable, Hashable {
     case learnt(IPEndpoint)
     /// A connection attempt ended and is made again.
     case retried(SocketEnd)
+    /// A step, as the punch tells it.
+    case step(PunchStep)
+    /// So many packets, or connections of TCP, were spent on the punch.
+    case spent(packets: Int)
     /// Both directions to the peer work.
     case connected(IPEndpoint)
     /// It is given up.
@@ -32,6 +36,10 @@ package enum PunchFailure: Sendable, Hashable {
     case oneWay
     /// The host could not open its socket.
     case socket(SocketEnd)
+    /// The tactic is for other NATs than these.
+    case unsuitable
+    /// Every port of the search was tried.
+    case exhausted
 }
 
 /// What a punching machine needs to know.
@@ -46,6 +54,18 @@ package struct PunchConfiguration: Sendable, Hashable {
     package var rendezvous: IPEndpoint
     /// This host's own address in its home.
     package var address: IPAddress
+    /// How it tries.
+    package var tactic = PlayTactic.plain
+    /// The server's STUN endpoints, in the order in which they are asked where ports are searched.
+    package var servers: [IPEndpoint] = []
+    /// How ports are searched.
+    package var options = SearchOptions()
+    /// What a search may cost.
+    package var limits = PunchLimits()
+    /// What a longer look at the NAT has shown, such as its block of ports.
+    package var allocation: PortAllocation?
+    /// The same of the peer's.
+    package var peerAllocation: PortAllocation?
 
     /// Makes it from its parts.
     package init(site: SiteName, pair: UInt32, stun: IPEndpoint, rendezvous: IPEndpoint, address: IPAddress) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
-import AditTraversal
+package import AditTraversal
 
 /// Plays a scenario: two hosts punch, the lab carries their packets, and the outcome says how it ended and why.
 package struct PunchPlay: Sendable {
@@ -12,6 +12,14 @@ package struct PunchPlay: Sendable {
     package var transport: PunchTransport
     /// Whether the outcome tells each step and what was dropped.
     package var tellsSteps = true
+    /// How the hosts try.
+    package var tactic = PlayTactic.plain
+    /// How ports are searched.
+    package var options = SearchOptions()
+    /// What a search may cost.
+    package var limits = PunchLimits()
+    /// Whether A waits for as long as B's word to begin takes longer.
+    package var holdsBack = false
 
     /// The longest play in virtual time.
     package static let limit = Duration.seconds(180)
@@ -21,6 +29,13 @@ package struct PunchPlay: Sendable {
         self.scenario = scenario
         self.transport = transport
         self.tellsSteps = tellsSteps
+    }
+
+    /// Makes a play of a tactic, over the only transport that it knows or else the one that is given.
+    package init(_ scenario: LabScenario, _ transport: PunchTransport, _ tactic: PlayTactic) {
+        self.init(scenario, tactic.transport ?? transport)
+        self.tactic = tactic
+        options.allowsBlock = tactic == .block
     }
 
     /// Plays it once.
@@ -39,6 +54,7 @@ package struct PunchPlay: Sendable {
             _ = try lab.run(for: Self.limit) { record.isOver }
             visit(lab, true)
             var outcome = PlayOutcome(scenario: scenario, transport: transport, seed: seed, sides: record.sides)
+            outcome.tactic = tactic
             if tellsSteps {
                 outcome.drops = record.drops(in: world)
                 outcome.steps = record.steps(with: outcome.drops)
@@ -58,22 +74,48 @@ package struct PunchPlay: Sendable {
                 seed: world.lab.seed.number
             )
         )
-        world.server.run(Rendezvous(on: LabWorld.serverAddress, pair: pair, lateness: scenario.lateness))
+        let rendezvous = Rendezvous(
+            on: LabWorld.serverAddress,
+            pair: pair,
+            lateness: scenario.lateness,
+            tellsLateness: holdsBack
+        )
+        world.server.run(rendezvous)
         for (number, site) in SiteName.allCases.enumerated() {
             guard let host = world.hosts[site], let address = host.address() else { continue }
-            let configuration = PunchConfiguration(
+            var configuration = PunchConfiguration(
                 site: site,
                 pair: pair,
                 stun: IPEndpoint(LabWorld.serverAddress, 3478),
                 rendezvous: IPEndpoint(LabWorld.serverAddress, Rendezvous.port),
                 address: address
             )
+            configuration.tactic = tactic
+            configuration.options = options
+            configuration.limits = limits
+            let addresses = [LabWorld.serverAddress, LabWorld.serverAlternateAddress]
+            let servers = addresses.flatMap { [IPEndpoint($0, 3478), IPEndpoint($0, 3479)] }
+            configuration.servers = tactic.isSearch ? servers : Array(servers.prefix(1))
+            configuration.allocation = block(of: site)
+            configuration.peerAllocation = block(of: site.other)
             let random = world.lab.generator(for: 4 << 32 | UInt64(number))
             switch transport {
+            case .udp where tactic.isSearch:
+                host.run(UDPSearchHost(configuration, random: random)) { record.note($0, site) }
             case .udp: host.run(UDPPunch(configuration, random: random)) { record.note($0, site) }
-            case .tcp: host.run(TCPPunch(configuration, random: random)) { record.note($0, site) }
+            case .tcp: host.run(TCPPunchHost(configuration, random: random)) { record.note($0, site) }
             }
         }
+    }
+
+    /// The block of ports of a site's NAT, which a longer look than a burst of samples shows; nil where there is none.
+    private func block(of site: SiteName) -> PortAllocation? {
+        for box in scenario.boxes(of: site).reversed() {
+            guard let nat = (transport == .udp ? box.udp : box.tcp).nat, nat.allocation != .preserving else { continue }
+            if case .block = nat.allocation { return nat.allocation }
+            return nil
+        }
+        return nil
     }
 }
 
@@ -104,6 +146,8 @@ private final class PlayRecord {
             side.beganAt = now
         case .learnt: break
         case .retried: side.retryCount += 1
+        case .step: break
+        case .spent(let packets): side.packetCount = packets
         case .connected(let remote):
             side.path = remote
             side.connectedAt = now
@@ -114,6 +158,7 @@ private final class PlayRecord {
         }
         sides[site] = side
         if case .retried = event, side.retryCount > 3 { return }
+        if case .spent = event { return }
         told.append(PlayStep(at: now, words: PlayWords.step(event, site)))
     }
 

@@ -39,14 +39,18 @@ package struct Rendezvous: SocketMachine {
 
     private let pair: UInt32
     private let lateness: Duration
+    private let tellsLateness: Bool
+    /// What a host said to one that has not come yet.
+    private var waiting: [PunchMessage] = []
     private var parties: [SiteName: Party] = [:]
     private var connections: [SocketID: Connection] = [:]
     private var outputs: [SocketOutput<Event>]
 
-    /// Makes a rendezvous on an address for one pair; it tells B that much later than A.
-    package init(on address: IPAddress, pair: UInt32, lateness: Duration = .zero) {
+    /// Makes a rendezvous on an address for one pair; it tells B that much later than A, and A that it does so if it is to.
+    package init(on address: IPAddress, pair: UInt32, lateness: Duration = .zero, tellsLateness: Bool = false) {
         self.pair = pair
         self.lateness = lateness
+        self.tellsLateness = tellsLateness
         let local = IPEndpoint(address, Self.port)
         outputs = [.open(Self.datagrams, .udp(local: local)), .open(Self.listener, .listener(local: local))]
     }
@@ -63,7 +67,7 @@ package struct Rendezvous: SocketMachine {
         switch input {
         case .received(_, let bytes, let source):
             guard let message = PunchMessage(bytes) else { return }
-            hello(message, by: .datagram(source), addresses: message.addresses, at: now)
+            take(message, by: .datagram(source), at: now)
         case .accepted(let id, _, _, let remote):
             guard connections.count < Self.connectionLimit else {
                 outputs.append(.close(id, isAbrupt: true))
@@ -74,9 +78,7 @@ package struct Rendezvous: SocketMachine {
             guard var connection = connections[id] else { return }
             let messages = connection.stream.take(bytes)
             connections[id] = connection
-            for message in messages ?? [] {
-                hello(message, by: .connection(id), addresses: [connection.remote] + message.addresses, at: now)
-            }
+            for message in messages ?? [] { take(message, by: .connection(id), at: now) }
         case .closed(let id, _):
             if connections.removeValue(forKey: id) != nil { outputs.append(.close(id, isAbrupt: false)) }
         case .timer: tell(at: now)
@@ -84,15 +86,31 @@ package struct Rendezvous: SocketMachine {
         }
     }
 
-    private mutating func hello(_ message: PunchMessage, by way: Way, addresses: [IPEndpoint], at now: Instant) {
-        guard message.kind == .hello, message.pair == pair, !addresses.isEmpty else { return }
+    private mutating func take(_ message: PunchMessage, by way: Way, at now: Instant) {
+        guard message.pair == pair else { return }
+        switch message.kind {
+        case .hello: hello(message, by: way, at: now)
+        case .tell, .opened:
+            guard let peer = parties[message.site.other] else {
+                if waiting.count < 8 { waiting.append(message) }
+                return
+            }
+            send(message, by: peer.way)
+        case .go, .probe, .answer: break
+        }
+    }
+
+    private mutating func hello(_ message: PunchMessage, by way: Way, at now: Instant) {
+        guard !message.addresses.isEmpty else { return }
         if var known = parties[message.site] {
             // The answer was lost on its way.
             known.isTold = false
             known.way = way
             parties[message.site] = known
         } else {
-            parties[message.site] = Party(way: way, addresses: Array(addresses.prefix(2)))
+            parties[message.site] = Party(way: way, addresses: message.addresses)
+            for early in waiting where early.site == message.site.other { send(early, by: way) }
+            waiting.removeAll { $0.site == message.site.other }
         }
         if parties.count == 2, parties[message.site]?.goAt == nil {
             parties[.a]?.goAt = now
@@ -108,12 +126,18 @@ package struct Rendezvous: SocketMachine {
             else { continue }
             parties[site]?.isTold = true
             var go = PunchMessage(pair: pair, .go, site: site)
-            go.addresses = peer.addresses + party.addresses.prefix(1)
-            switch party.way {
-            case .datagram(let endpoint):
-                outputs.append(.send(Self.datagrams, go.bytes, to: endpoint, timeToLive: nil))
-            case .connection(let id): outputs.append(.write(id, go.bytes))
-            }
+            let samples = peer.addresses.dropFirst(2).prefix(5)
+            go.addresses = Array(peer.addresses.prefix(2) + party.addresses.prefix(1) + samples)
+            if tellsLateness, site == .a { go.pause = UInt16(clamping: lateness.wholeNanoseconds / 1_000_000) }
+            send(go, by: party.way)
+        }
+    }
+
+    private mutating func send(_ message: PunchMessage, by way: Way) {
+        switch way {
+        case .datagram(let endpoint):
+            outputs.append(.send(Self.datagrams, message.bytes, to: endpoint, timeToLive: nil))
+        case .connection(let id): outputs.append(.write(id, message.bytes))
         }
     }
 }
