@@ -6,10 +6,13 @@ internal import AditWire
 
 /// What a client knows of a permission.
 struct TURNClientPermission: Sendable {
+    /// Counts them in the order in which they were wished for.
+    var number: UInt64 = 0
     /// Whether the server has granted it.
     var isGranted = false
     /// Whether a request for it is under way.
     var isAsked = false
+    var failures = 0
     var refreshAt: Instant?
 }
 
@@ -18,6 +21,7 @@ struct TURNClientChannel: Sendable {
     var number: UInt16
     var isBound = false
     var isAsked = false
+    var failures = 0
     var refreshAt: Instant?
 }
 
@@ -26,6 +30,10 @@ extension TURNClient {
     private static let refreshAfter = Duration.seconds(240)
     /// How many addresses one request names.
     private static let batchLimit = 16
+    /// How often in a row something that was granted is asked for in vain.
+    private static let failureLimit = 4
+    /// How long what finds too many requests under way waits.
+    private static let pause = Duration.milliseconds(20)
 
     mutating func permit(_ address: IPAddress, at now: Instant) {
         guard state != .over, state != .releasing else { return }
@@ -37,8 +45,10 @@ extension TURNClient {
             outputs.append(.event(.notPermitted(address, .tooMany)))
             return
         }
-        permissions[address] = TURNClientPermission()
-        ask(at: now)
+        permissionCount += 1
+        permissions[address] = TURNClientPermission(number: permissionCount)
+        // A new one goes alone, so that a refusal says nothing about others.
+        ask([address], at: now)
     }
 
     mutating func bind(_ peer: IPEndpoint, at now: Instant) {
@@ -50,7 +60,7 @@ extension TURNClient {
         nextNumber = Self.number(after: number)
         peers[number] = peer
         channels[peer] = TURNClientChannel(number: number)
-        ask(at: now)
+        askToBind(peer, at: now)
     }
 
     /// A number is not used again before all others, so that the server has forgotten it by then (section 12).
@@ -104,91 +114,109 @@ extension TURNClient {
         }
     }
 
-    /// Asks for what was wished for before there was an allocation.
-    mutating func requestWaiting(at now: Instant) { ask(at: now) }
-
-    /// Asks for each permission and channel that is new or due.
-    private mutating func ask(at now: Instant) {
+    /// Asks for permissions with one request, or soon when too many requests are under way.
+    private mutating func ask(_ addresses: [IPAddress], at now: Instant) {
         guard state == .allocated else { return }
-        var due = permissions.filter { $1.isDue(at: now) }.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
-        while !due.isEmpty, requests.count < Self.transactionLimit {
-            // A new one goes alone, so that a refusal says nothing about others.
-            let isKnown = permissions[due[0]]?.isGranted == true
-            var batch = [due.removeFirst()]
-            while isKnown, batch.count < Self.batchLimit, let next = due.first, permissions[next]?.isGranted == true {
-                batch.append(next)
-                due.removeFirst()
-            }
-            for address in batch { permissions[address]?.isAsked = true }
-            request(.permit(batch), at: now)
-        }
-        for (peer, channel) in channels.sorted(by: { $0.value.number < $1.value.number }) {
-            guard channel.isDue(at: now), requests.count < Self.transactionLimit else { continue }
-            channels[peer]?.isAsked = true
-            request(.bind(peer), at: now)
-        }
-        schedule(at: now)
+        guard requests.count < Self.transactionLimit else { return upkeep(by: now + Self.pause) }
+        for address in addresses { permissions[address]?.isAsked = true }
+        request(.permit(addresses), at: now)
     }
 
+    private mutating func askToBind(_ peer: IPEndpoint, at now: Instant) {
+        guard state == .allocated else { return }
+        guard requests.count < Self.transactionLimit else { return upkeep(by: now + Self.pause) }
+        channels[peer]?.isAsked = true
+        request(.bind(peer), at: now)
+    }
+
+    /// Asks for each permission and channel that is new or due, and finds out when the next one is.
     mutating func upkeep(at now: Instant) {
         upkeepAt = nil
-        ask(at: now)
+        guard state == .allocated else { return }
+        var known: [IPAddress] = []
+        for (address, permission) in permissions.sorted(by: { $0.value.number < $1.value.number }) {
+            guard permission.isDue(at: now) else { continue }
+            if permission.isGranted { known.append(address) } else { ask([address], at: now) }
+        }
+        for start in stride(from: 0, to: known.count, by: Self.batchLimit) {
+            ask(Array(known[start..<min(start + Self.batchLimit, known.count)]), at: now)
+        }
+        for (peer, channel) in channels.sorted(by: { $0.value.number < $1.value.number }) where channel.isDue(at: now) {
+            askToBind(peer, at: now)
+        }
+        for permission in permissions.values where !permission.isAsked {
+            upkeep(by: max(permission.refreshAt ?? now, now + Self.pause))
+        }
+        for channel in channels.values where !channel.isAsked {
+            upkeep(by: max(channel.refreshAt ?? now, now + Self.pause))
+        }
     }
 
-    private mutating func schedule(at now: Instant) {
-        upkeepAt = nil
-        for permission in permissions.values where !permission.isAsked { upkeep(by: permission.refreshAt, at: now) }
-        for channel in channels.values where !channel.isAsked { upkeep(by: channel.refreshAt, at: now) }
-    }
-
-    /// What could not be asked for at once, because too many requests are under way, is asked for soon.
-    private mutating func upkeep(by instant: Instant?, at now: Instant) {
-        let due = max(instant ?? now, now + .milliseconds(20))
+    private mutating func upkeep(by due: Instant) {
         upkeepAt = upkeepAt.map { min($0, due) } ?? due
     }
 
     mutating func permitted(_ addresses: [IPAddress], at now: Instant) {
         for address in addresses {
             guard let known = permissions[address] else { continue }
-            permissions[address] = TURNClientPermission(isGranted: true, refreshAt: now + Self.refreshAfter)
+            grant(address, at: now)
             if !known.isGranted { outputs.append(.event(.permitted(address))) }
         }
-        ask(at: now)
+    }
+
+    private mutating func grant(_ address: IPAddress, at now: Instant) {
+        permissions[address]?.isGranted = true
+        permissions[address]?.isAsked = false
+        permissions[address]?.failures = 0
+        permissions[address]?.refreshAt = now + Self.refreshAfter
+        upkeep(by: now + Self.refreshAfter)
     }
 
     mutating func notPermitted(_ addresses: [IPAddress], _ failure: TURNFailure, at now: Instant) {
         if failure == .mismatch || failure == .unauthorized { return end(failure) }
-        guard addresses.count == 1 else {
-            // One of them is no longer allowed: each is asked for alone.
-            for address in addresses where permissions[address] != nil {
-                permissions[address] = TURNClientPermission()
+        for address in addresses {
+            guard var permission = permissions[address] else { continue }
+            permission.isAsked = false
+            permission.failures += 1
+            permission.refreshAt = now
+            // What was granted may be asked for again: the answer was lost, or another of the batch is not allowed any more.
+            let isHopeful = permission.isGranted && (failure == .timedOut || addresses.count > 1)
+            if isHopeful, permission.failures < Self.failureLimit {
+                permissions[address] = permission
+                if failure != .timedOut { permissions[address]?.isGranted = false }
+                upkeep(by: now)
+            } else {
+                permissions[address] = nil
+                outputs.append(.event(.notPermitted(address, failure)))
             }
-            return ask(at: now)
         }
-        for address in addresses where permissions.removeValue(forKey: address) != nil {
-            outputs.append(.event(.notPermitted(address, failure)))
-        }
-        ask(at: now)
     }
 
     mutating func bound(_ peer: IPEndpoint, at now: Instant) {
         guard let known = channels[peer] else { return }
         channels[peer]?.isBound = true
         channels[peer]?.isAsked = false
+        channels[peer]?.failures = 0
         channels[peer]?.refreshAt = now + Self.refreshAfter
+        upkeep(by: now + Self.refreshAfter)
         if !known.isBound { outputs.append(.event(.bound(peer))) }
         // A channel brings a permission for its address (section 12.2).
-        if permissions[peer.address]?.isAsked != true {
-            permissions[peer.address] = TURNClientPermission(isGranted: true, refreshAt: now + Self.refreshAfter)
-        }
-        ask(at: now)
+        if permissions[peer.address]?.isAsked == false { grant(peer.address, at: now) }
     }
 
     mutating func notBound(_ peer: IPEndpoint, _ failure: TURNFailure, at now: Instant) {
         if failure == .mismatch || failure == .unauthorized { return end(failure) }
-        if let channel = channels.removeValue(forKey: peer) { peers[channel.number] = nil }
+        guard var channel = channels[peer] else { return }
+        channel.isAsked = false
+        channel.failures += 1
+        channel.refreshAt = now
+        if channel.isBound, failure == .timedOut, channel.failures < Self.failureLimit {
+            channels[peer] = channel
+            return upkeep(by: now)
+        }
+        channels[peer] = nil
+        peers[channel.number] = nil
         if permissions[peer.address] == nil { outputs.append(.event(.notPermitted(peer.address, failure))) }
-        ask(at: now)
     }
 }
 

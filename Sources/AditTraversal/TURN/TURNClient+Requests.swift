@@ -198,7 +198,7 @@ extension TURNClient {
             self.mapped = mapped
             scheduleRefresh(lifetime, at: now)
             outputs.append(.event(.allocated(relayed: relayed, mapped: mapped)))
-            requestWaiting(at: now)
+            upkeep(at: now)
         case .refresh: scheduleRefresh(lifetime ?? configuration.lifetime, at: now)
         case .release: finish(.released)
         case .clear: self.request(.allocate, at: now)
@@ -209,6 +209,7 @@ extension TURNClient {
 
     private mutating func scheduleRefresh(_ lifetime: UInt32, at now: Instant) {
         let whole = Duration.seconds(Int64(lifetime))
+        expiry = now + whole
         refreshAt = now + (whole > Self.margin * 2 ? whole - Self.margin : whole / 2)
     }
 
@@ -221,7 +222,9 @@ extension TURNClient {
             hasCleared = true
             self.request(.clear, at: now)
         case .clear: failure == .mismatch ? self.request(.allocate, at: now) : end(.mismatch)
-        case .refresh: end(failure)
+        case .refresh:
+            if failure == .timedOut, let expiry, now < expiry { return self.request(.refresh, at: now) }
+            end(failure)
         case .release: finish(.released)
         case .permit(let addresses): notPermitted(addresses, failure, at: now)
         case .bind(let peer): notBound(peer, failure, at: now)

@@ -21,8 +21,8 @@ package struct TURNClient: Sendable {
     package static let streamMessageLimit = 0x1_0004
     /// How many requests may be under way; more wait for the next upkeep.
     static let transactionLimit = 64
-    /// How long before their end permissions, channels and the allocation are refreshed.
-    static let margin = Duration.seconds(60)
+    /// How long before its end the allocation is refreshed: long enough for a second attempt after the first timed out.
+    static let margin = Duration.seconds(100)
 
     enum State: Sendable, Equatable {
         case idle
@@ -51,7 +51,10 @@ package struct TURNClient: Sendable {
     var key: STUNIntegrityKey?
     var requests: [TURNClientRequest] = []
     var refreshAt: Instant?
+    /// When the server forgets the allocation.
+    var expiry: Instant?
     var permissions: [IPAddress: TURNClientPermission] = [:]
+    var permissionCount: UInt64 = 0
     var channels: [IPEndpoint: TURNClientChannel] = [:]
     var peers: [UInt16: IPEndpoint] = [:]
     var nextNumber = ChannelData.numbers.lowerBound

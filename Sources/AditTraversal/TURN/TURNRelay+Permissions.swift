@@ -41,7 +41,7 @@ extension TURNRelay {
             allocations[place].channels[byPeer].expiry = expiry
         } else {
             let permission = now + .seconds(TURNRelayConfiguration.permissionLifetime)
-            let mayLeave = configuration.peers.permits(peer.address)
+            let mayLeave = self.mayLeave(for: peer.address)
             allocations[place].channels.append(
                 TURNChannel(number: number, peer: peer, expiry: expiry, permission: permission, mayLeave: mayLeave)
             )
@@ -55,10 +55,18 @@ extension TURNRelay {
         guard relays(of: place).contains(where: { slots[$0].family == family }) else {
             return .peerAddressFamilyMismatch
         }
-        guard configuration.peers.permits(address) || configuration.relayAddresses.contains(address) else {
+        guard mayLeave(for: address) || configuration.relayAddresses.contains(address) else {
             return .forbidden
         }
         return nil
+    }
+
+    /// Whether datagrams may leave for an address: on the server's own, only relays are reached, and those inside.
+    private func mayLeave(for address: IPAddress) -> Bool {
+        if configuration.relayAddresses.contains(address) {
+            return configuration.peers.allowed.contains { $0.contains(address) }
+        }
+        return configuration.peers.permits(address)
     }
 
     /// Makes or refreshes permissions: all of them, or none when there is no room.
@@ -70,7 +78,7 @@ extension TURNRelay {
         }
         guard allocations[place].permissions.count + fresh.count <= configuration.permissionLimit else { return false }
         for peer in peers {
-            let mayLeave = configuration.peers.permits(peer.address)
+            let mayLeave = self.mayLeave(for: peer.address)
             let permission = TURNPermission(address: peer.address, expiry: expiry, mayLeave: mayLeave)
             if let index = allocations[place].permission(of: peer.address) {
                 allocations[place].permissions[index] = permission
