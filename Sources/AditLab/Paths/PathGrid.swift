@@ -121,7 +121,9 @@ package struct PathGrid: Sendable {
         let (a, b) = (sites[pair / sites.count], sites[pair % sites.count])
         let base = PathScenario(LabScenario(a, b))
         let forecast = PathOracle(base).forecast
-        let own = forecast.isPlain ? seeds.upperBound : min(seeds.upperBound, seeds.lowerBound + UInt64(max(0, searchSeedCount - 1)))
+        let own =
+            forecast.isPlain
+            ? seeds.upperBound : min(seeds.upperBound, seeds.lowerBound + UInt64(max(0, searchSeedCount - 1)))
         for (number, seed) in (seeds.lowerBound...own).enumerated() {
             // Pairs begin with different losses, so that few seeds see all of them.
             let loss = losses[(number + pair) % losses.count]
