@@ -252,25 +252,25 @@ package struct TCPPunch: Sendable {
         var isHeld = false
         for index in targets.indices {
             guard let dueAt = targets[index].dueAt else { continue }
-            guard dueAt <= now, !isHeld else {
-                earliest = min(earliest ?? dueAt, max(dueAt, now))
+            if isHeld || dueAt > now {
+                if dueAt > now { earliest = min(earliest ?? dueAt, dueAt) }
                 continue
             }
             guard attempts.count < configuration.limits.sockets,
                 pace.take(at: now, repeating: isHasty ? [] : PacketPace.repetitions)
             else {
                 isHeld = true
-                earliest = now + PortSearch.spacing
                 continue
             }
             connect(index, local, at: now)
-            if attemptCount >= burst, search != nil {
-                isHeld = true
-                earliest = now + PortSearch.spacing
-            }
+            isHeld = attemptCount >= burst && search != nil
+        }
+        if isHeld, targets.contains(where: { $0.dueAt.map { $0 <= now } ?? false }) {
+            let next = now + PortSearch.spacing
+            earliest = min(earliest ?? next, next)
         }
         if let earliest {
-            timers.set(.connect, at: max(earliest, now + .nanoseconds(1)))
+            timers.set(.connect, at: earliest)
         } else {
             timers.cancel(.connect)
         }
