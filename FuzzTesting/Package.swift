@@ -19,7 +19,7 @@ let package = Package(
         .target(name: "AditCore"),
         .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
         .target(name: "AditWire", dependencies: ["AditCore", "CExpat"]),
-        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire"]),
+        .target(name: "AditTraversal", dependencies: ["AditCore", "AditWire", "AditCrypto"]),
         .target(name: "CAditCrypto", dependencies: [crypto]),
         .target(name: "AditCrypto", dependencies: ["AditCore", "CAditCrypto", crypto]),
         .target(name: "AditTunnel", dependencies: ["AditCore", "AditWire", "AditCrypto"]),

@@ -244,3 +244,51 @@ save("STUNMessage", *REQUESTS, *ANSWERS)
 save("STUNStream", b"".join(REQUESTS), b"".join(ANSWERS), REQUESTS[0] + b"\0", b"\x80")
 save("STUNResponder", *(bytes((first,)) + each for first in (0, 3, 4, 8, 24, 32, 64) for each in REQUESTS))
 save("NATDiscovery", *(bytes((number,)) + random.Random(number).randbytes(400) for number in (0, 1, 2, 4, 12, 16, 36, 64)))
+
+PEER, PEER6 = (0x12, b"\0\1\x32\x9a\xe1\x12\xa6\x21"), (0x12, b"\0\2\x32\x9a\x05\x12\xa4\x42" + bytes(11) + b"\x09")
+UDP, CHANNEL = (0x19, b"\x11\0\0\0"), (0xC, b"\x40\1\0\0")
+TURN = [
+    stun(3, UDP), stun(3, UDP, (0x18, b"\x80")), stun(3, UDP, (0x8000, b"\2\0\0\0")), stun(3, UDP, (0x22, bytes(8))), stun(4),
+    stun(4, (0xD, bytes(4))), stun(8, PEER), stun(8, PEER, PEER6), stun(9, PEER, CHANNEL),
+    stun(0x16, PEER, (0x13, b"data"), (0x1A, b"")), stun(0x17, PEER, (0x13, b"datum")),
+    stun(0x17, PEER, (0x8004, b"\0\0\3\4\0\0\5\0")),
+    stun(0x103, (0x16, PEER[1]), (0x20, PEER[1]), (0xD, b"\0\0\2\x58"), (0x22, bytes(8)), (0x8001, b"\2\0\4\x28no")),
+    stun(1, (0x24, b"n\0\1\xff"), (0x25, b""), (0x8029, bytes(8)), (0x802A, bytes(8))), stun(3, (0x17, b"\2\0\0\0")),
+]
+CHANNELS = [b"\x40\1\0\4data", b"\x4f\xff\0\0", b"\x40\0\0\5datum\0\0\0", b"\x50\0\0\0"]
+
+
+def piece(what, body=b""):
+    return bytes((what, len(body))) + body
+
+
+def attributes(message):
+    return message[20:]
+
+
+TALK = [
+    piece(2), piece(5, attributes(TURN[7])), piece(6, attributes(TURN[8])), piece(0, TURN[9]), piece(0, CHANNELS[0]),
+    piece(7, b"x"),
+]
+save("STUNMessage", *TURN)
+save("TURNStream", *TURN, *CHANNELS, b"".join(TURN), b"".join(CHANNELS[:3]) + TURN[0])
+save(
+    "TURNRelay", b"".join(TALK), b"".join(TALK) + piece(9, b"\x64") + b"".join(TALK[3:]) + piece(10) + piece(12),
+    *(piece(3, attributes(each)) + piece(8, b"y") + piece(4) + piece(11) for each in TURN),
+    b"".join(piece(2 | client << 4, attributes(TURN[client])) for client in range(3)) + piece(15, b"\1")
+    + piece(0x2F, b"\0") + piece(13),
+    *(piece(number << 4, each) for number, each in enumerate(TURN)),
+)
+ALLOCATED = b"\0" + piece(1)
+save(
+    "TURNClient",
+    ALLOCATED + piece(5, b"\1") + piece(2) + piece(14, b"\1") + piece(6, b"\1") + piece(2) + piece(11, b"data")
+    + piece(7, b"\1") + piece(12, b"\x40") + piece(15) * 12 + piece(9) + piece(2),
+    b"\1" + ALLOCATED[1:] + piece(7, b"\2") + piece(0, CHANNELS[2]) + piece(13),
+    *(
+        b"\0" + piece(3, bytes((number,)) + attributes(ANSWERS[5])) + piece(15)
+        for number in (0, 0x65, 0x67, 0x89, 0x8A, 0x8D, 0xBA, 0xD0)
+    ),
+    *(ALLOCATED + piece(5, b"\3") + piece(3, bytes((number,))) + piece(15) for number in (0x67, 0x89, 0x8F)),
+    *(ALLOCATED + piece(0, each) for each in TURN + ANSWERS + CHANNELS),
+)

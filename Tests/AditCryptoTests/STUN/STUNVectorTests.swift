@@ -42,8 +42,8 @@ import Testing
         #expect(message.hasFingerprint)
         #expect(message.attributes.first == .software("STUN test client"))
         #expect(message.attributes.contains(.username("evtj:h6vY")))
-        #expect(message.attributes.contains(.other(type: 0x0024, [0x6E, 0, 1, 0xFF])))
-        #expect(message.unknownRequiredTypes == [0x0024])
+        #expect(message.attributes.contains(.priority(0x6E00_01FF)))
+        #expect(message.unknownRequiredTypes.isEmpty)
         try expectIntegrity(of: Self.request, key: Self.shortTerm)
     }
 

@@ -21,6 +21,7 @@ enum WireDecoders {
         "ClientHello": clientHello,
         "STUNMessage": stunMessage,
         "STUNStream": stunStream,
+        "TURNStream": turnStream,
     ]
 
     static func proxyHeader(_ bytes: [UInt8]) {
@@ -78,6 +79,34 @@ enum WireDecoders {
             precondition(early == count, "four bytes tell the length")
             guard rest.count >= count else { return }
             stunMessage(Array(rest.prefix(count)))
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// STUN and ChannelData in a stream, cut anywhere.
+    static func turnStream(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            guard let count = (try? ChannelData.byteCount(inStream: Array(rest).span.bytes)).flatMap({ $0 }) else {
+                return
+            }
+            precondition((4...STUNMessage.byteLimit).contains(count) && count & 3 == 0, "a message is bounded")
+            let known = Array(rest.prefix(4))
+            let early = (try? ChannelData.byteCount(inStream: known.span.bytes)).flatMap { $0 }
+            precondition(early == count, "four bytes tell the length")
+            guard rest.count >= count else { return }
+            let message = Array(rest.prefix(count))
+            if let (number, payload) = ChannelData.decode(message.span.bytes) {
+                var again: [UInt8] = []
+                ChannelData.encode(number, message[payload], isPadded: true, into: &again)
+                precondition(
+                    again.prefix(payload.upperBound) == message.prefix(payload.upperBound),
+                    "it is written alike"
+                )
+                precondition(again.count == count, "and as long")
+            } else {
+                stunMessage(message)
+            }
             rest = rest.dropFirst(count)
         }
     }
