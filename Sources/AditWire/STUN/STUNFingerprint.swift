@@ -8,6 +8,8 @@ package enum STUNFingerprint {
     /// The value for a message whose bytes up to FINGERPRINT are given, its length field already counting FINGERPRINT.
     package static func value(of bytes: RawSpan) -> UInt32 {
         var register: UInt32 = 0xFFFF_FFFF
+        // Taken out of its global once, not for each byte.
+        let table = table
         for offset in 0..<bytes.byteCount {
             let index = Int(UInt8(truncatingIfNeeded: register) ^ bytes.byte(at: offset))
             register = register >> 8 ^ table[index]

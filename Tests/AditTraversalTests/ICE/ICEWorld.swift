@@ -13,9 +13,14 @@ struct ICEWorld {
 
         let kind: Kind
         let address: IPAddress
-        private var ports: [String: UInt16] = [:]
+        private struct Flow: Hashable {
+            let number: Int
+            let endpoint: IPEndpoint?
+        }
+
+        private var ports: [Flow: UInt16] = [:]
         private var inside: [UInt16: Int] = [:]
-        private var allowed: Set<String> = []
+        private var allowed: Set<Flow> = []
 
         init(_ kind: Kind, _ address: String) {
             self.kind = kind
@@ -23,16 +28,16 @@ struct ICEWorld {
         }
 
         func leave(_ spot: Int, to endpoint: IPEndpoint) -> IPEndpoint {
-            let key = kind == .symmetric ? "\(spot) \(endpoint)" : "\(spot)"
+            let key = Flow(number: spot, endpoint: kind == .symmetric ? endpoint : nil)
             let port = ports[key] ?? UInt16(40_000 + 7 * ports.count)
             ports[key] = port
             inside[port] = spot
-            allowed.insert("\(port) \(endpoint)")
+            allowed.insert(Flow(number: Int(port), endpoint: endpoint))
             return IPEndpoint(address, port)
         }
 
         func enter(_ port: UInt16, from: IPEndpoint) -> Int? {
-            guard kind == .full || allowed.contains("\(port) \(from)") else { return nil }
+            guard kind == .full || allowed.contains(Flow(number: Int(port), endpoint: from)) else { return nil }
             return inside[port]
         }
     }
