@@ -292,3 +292,23 @@ save(
     *(ALLOCATED + piece(5, b"\3") + piece(3, bytes((number,))) + piece(15) for number in (0x67, 0x89, 0x8F)),
     *(ALLOCATED + piece(0, each) for each in TURN + ANSWERS + CHANNELS),
 )
+
+# Remote candidates (1), checks (2) and their endpoint, answers (3), time (6), a restart (13): see ICEFuzzWorld.
+MEET = bytes((0x41, 0x01, 6, 1, 3, 0, 0, 2, 0, 0x01, 6, 5, 3, 0, 0))
+save(
+    "ICEAgent", *(bytes((choice,)) + MEET + MEET[4:] * 3 for choice in (0, 1, 2, 3, 5, 8, 12, 13, 16, 32, 33)),
+    *(bytes((choice,)) + MEET + bytes((2, 4 | 16, 9, 0x01, 6, 255, 13, 2, 0, 0x11, 6, 9)) for choice in (0, 1, 9)),
+    bytes((16,)) + bytes((0x80, 0x40, 0x81, 0x41, 6, 1, 8, 9, 0x40, 0x41, 6, 1, 3, 0, 0, 9, 9)),
+    bytes((0,)) + bytes((11, 1, 3, 0, 0, 12, 6, 2, 3, 1, 0, 10, 14, 30, 6, 255, 6, 255)),
+    *(bytes((number,)) + random.Random(number).randbytes(600) for number in range(0, 128, 8)),
+    *(bytes((0, 7, len(each), 1)) + each for each in REQUESTS + ANSWERS),
+)
+CANDIDATES = [
+    b"candidate:1 1 udp 2130706431 192.168.1.2 5000 typ host", b"a=candidate:a+/ 1 UDP 1 2001:db8::1 65535 typ host x y",
+    b"candidate:2 1 udp 9 203.0.113.1 4000 typ srflx raddr 192.168.1.2 rport 5000 x-mapped 1",
+    b"candidate:3 1 tcp 7 192.168.1.2 9 typ host tcptype active", b"candidate:4 2 tcp 7 ::1 9 typ relay tcptype so",
+    b"candidate:1 1 udp 0 a.local 5000 typ host", b"candidate:",
+]
+save("ICECandidate", *CANDIDATES)
+FRAMED = b"".join(struct.pack(">H", len(each)) + each for each in CANDIDATES)
+save("ICEStream", *(bytes((size,)) + FRAMED for size in (0, 1, 2, 30, 255)), b"\3\0\0\0\0\xff\xff\1", b"\0")
