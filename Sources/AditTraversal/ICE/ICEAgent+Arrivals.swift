@@ -49,7 +49,7 @@ extension ICEAgent {
         } else {
             seen.insert(key, for: message.transactionID)
         }
-        guard bases.count < Self.baseLimit || baseIndex[id] != nil, isAnswerable(from, over: transport) else {
+        guard bases.count < Self.baseLimit || baseIndex[id] != nil, isAnswerable(from, on: id) else {
             counters.refused += 1
             return
         }
@@ -75,10 +75,11 @@ extension ICEAgent {
 
     static let baseLimit = 1024
 
-    /// Whether an answer may go there. A check from a connection shows by itself that somebody is there.
-    private func isAnswerable(_ endpoint: IPEndpoint, over transport: ICETransport) -> Bool {
-        let refusal = filter.refusal(of: endpoint, over: transport)
-        return refusal == nil || refusal == .port && endpoint.port != 0 && transport == .tcp
+    /// Whether an answer may go there. That a check came over a connection shows that somebody is there.
+    private func isAnswerable(_ endpoint: IPEndpoint, on id: ICEBaseID) -> Bool {
+        let base = baseIndex[id].map { bases[$0] }
+        let refusal = filter.refusal(of: endpoint, over: base?.transport ?? .udp)
+        return refusal == nil || refusal == .port && base?.isStream == true
     }
 
     private mutating func answer(

@@ -184,4 +184,11 @@ import Testing
         }
         #expect(world.agents[0].counters.answers == answers)
     }
+
+    /// What the fuzzer does, with the bytes of a seed.
+    @Test(arguments: 0..<150)
+    func whateverHappensNothingTrapsOrGrows(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        ICEDecoders.agent((0..<600).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
+    }
 }

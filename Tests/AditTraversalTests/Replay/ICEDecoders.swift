@@ -56,6 +56,7 @@ struct ICEFuzzWorld {
     private var silent: [IPAddress: Int] = [:]
     private var generator = SeededGenerator(seed: 1)
     private var isBlind = false
+    private var streams: Set<ICEBaseID> = []
 
     init(_ bytes: [UInt8]) {
         self.bytes = bytes[...]
@@ -189,16 +190,16 @@ struct ICEFuzzWorld {
     }
 
     private mutating func hand(_ input: ICEInput) {
+        if case .streamOpened(let base, _, _) = input { streams.insert(base) }
         agent.handle(input, at: now)
         var count = 0
         while let output = agent.nextOutput() {
             count += 1
             guard case .send(let data, let base, let to, _) = output else { continue }
             precondition(data.count <= 200, "a message is short")
-            precondition(
-                ICEAddressFilter(own: [.v4(0xC0A8_0101)]).refusal(of: to, over: .tcp) == nil,
-                "nobody is aimed at"
-            )
+            let refusal = ICEAddressFilter(own: [.v4(0xC0A8_0101)]).refusal(of: to, over: .tcp)
+            let isConnected = refusal == .port && streams.contains(base)
+            precondition(refusal == nil || isConnected, "nobody is aimed at")
             if data.first == 0, !isBlind { silent[to.address.source, default: 0] += 1 }
             precondition(silent[to.address.source, default: 0] <= 50 * 60, "what is sent to the silent is bounded")
             if sent.count < 256 { sent.append((data, base, to)) }
