@@ -9,9 +9,7 @@ internal import AditWire
 extension ICEAgent {
     /// Sends whatever is due.
     mutating func advance(at now: Instant) {
-        if generation.remote != nil {
-            while step(at: now) {}
-        }
+        while step(at: now) {}
         conclude(at: now)
         watchForFailure(at: now)
     }
@@ -19,7 +17,7 @@ extension ICEAgent {
     /// Does one thing that is due; false when nothing is, or when the next has to wait for its turn.
     private mutating func step(at now: Instant) -> Bool {
         guard allChecks.allows(at: now) else { return false }
-        if newChecks.allows(at: now), let index = nextNew() {
+        if generation.remote != nil, newChecks.allows(at: now), let index = nextNew() {
             newChecks.take(at: now)
             begin(index, at: now)
             return true
@@ -80,7 +78,7 @@ extension ICEAgent {
                 break
             }
         }
-        if pairs[index].isTriggered == false, wait == nil {
+        guard let wait else {
             fail(index)
             return
         }
@@ -92,7 +90,7 @@ extension ICEAgent {
         pairs[index].sent += 1
         send(.check, pair: index, at: now)
         let shortest = pairs[index].roundTrip.map { $0 * 3 / 2 } ?? .zero
-        dues[index] = (now + max(wait ?? .seconds(1), shortest)).nanoseconds
+        dues[index] = (now + max(wait, shortest)).nanoseconds
     }
 
     /// How often and how quickly a pair is checked.

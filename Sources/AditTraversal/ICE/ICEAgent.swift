@@ -101,11 +101,9 @@ package struct ICEAgent: Sendable {
     /// When `.timer` is to be handed in; nil for never.
     package var nextDeadline: Instant? {
         var earliest = Int64.max
-        if generation.remote != nil {
-            if waitingCount > 0 || !triggered.isEmpty { earliest = max(newChecks.opening, allChecks.opening) }
-            for due in dues where due < earliest { earliest = due }
-            if earliest != .max { earliest = max(earliest, allChecks.opening) }
-        }
+        if generation.remote != nil, waitingCount > 0 || !triggered.isEmpty { earliest = newChecks.opening }
+        for due in dues where due < earliest { earliest = due }
+        if earliest != .max { earliest = max(earliest, allChecks.opening) }
         for instant in [nominationAt, failureAt] {
             if let instant { earliest = min(earliest, instant.nanoseconds) }
         }
