@@ -77,6 +77,14 @@ struct PathExchange: Sendable {
         return send(described, at: now)
     }
 
+    /// Begins to send the newest description again, though nobody has answered.
+    mutating func remind(at now: Instant) {
+        guard described != nil else { return }
+        tries = 0
+        isUnanswered = false
+        retryAt = now
+    }
+
     /// The word that this end looks for a path no longer.
     func farewell() -> PathSignal { signal(.end) }
 

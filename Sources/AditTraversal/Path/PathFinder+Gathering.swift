@@ -72,9 +72,7 @@ extension PathFinder {
         }
         for link in links {
             consider(link.gathering.nextDeadline)
-            if link.gathering.answers.isEmpty, !link.gathering.isDone, let askedAt = link.gathering.askedAt {
-                consider(askedAt + PathGathering.silence)
-            }
+            consider(link.gathering.silenceDeadline)
         }
         for relay in relays { consider(relay.client.nextDeadline) }
         if configuration.staysReady, !links.isEmpty, let gatheredAt {
@@ -86,7 +84,7 @@ extension PathFinder {
     mutating func gatheringTimer(at now: Instant) {
         for index in links.indices {
             if let due = links[index].gathering.nextDeadline, due <= now { transmit(index, at: now) }
-            if links[index].gathering.isSilent(at: now) { worldIsStale = true }
+            if links[index].gathering.noticeSilence(at: now) { hasGoneSilent(index, at: now) }
         }
         for index in relays.indices {
             if let due = relays[index].client.nextDeadline, due <= now { handleRelay(index, .timer, at: now) }
@@ -97,6 +95,15 @@ extension PathFinder {
             self.gatheredAt = now
             for index in links.indices where links[index].local != nil { ask(index, at: now) }
         }
+    }
+
+    /// UDP seems to be blocked: the relay is asked over TCP at once.
+    private mutating func hasGoneSilent(_ index: Int, at now: Instant) {
+        worldIsStale = true
+        guard links[index].rank == 0, let next = relays.indices.first(where: { relays[$0].transport != .udp }),
+            relays[next].standing == .idle, !slotOfPeer.isEmpty
+        else { return }
+        relayTimers.set(next, at: now)
     }
 
     // MARK: Relays

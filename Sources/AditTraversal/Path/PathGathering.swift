@@ -26,6 +26,8 @@ struct PathGathering: Sendable {
     /// When the servers were asked; nil before.
     private(set) var askedAt: Instant?
     private var questions: [Question] = []
+    /// Whether the silence was noticed.
+    private var isKnownSilent = false
 
     init(servers: [IPEndpoint]) {
         self.servers = Array(servers.prefix(Self.serverLimit))
@@ -35,6 +37,7 @@ struct PathGathering: Sendable {
     /// Asks every server; what was seen before stays until it is seen anew.
     mutating func begin(using random: inout any RandomNumberGenerator & Sendable, at now: Instant) {
         askedAt = now
+        isKnownSilent = false
         questions = servers.map { server in
             let isV6 = if case .v6 = server.address { true } else { false }
             let request = STUNMessage.bindingRequest(Self.transactionID(using: &random), isV6: isV6)
@@ -78,6 +81,19 @@ struct PathGathering: Sendable {
 
     /// The answers in the order of the questions.
     var answers: [IPEndpoint] { seen.compactMap { $0 } }
+
+    /// When the silence is to be noticed; nil where somebody answered, or it was.
+    var silenceDeadline: Instant? {
+        guard let askedAt, !isKnownSilent, !isDone, answers.isEmpty, !servers.isEmpty else { return nil }
+        return askedAt + Self.silence
+    }
+
+    /// Whether nobody has answered for so long that UDP must be blocked; true once.
+    mutating func noticeSilence(at now: Instant) -> Bool {
+        guard !isKnownSilent, isSilent(at: now) else { return false }
+        isKnownSilent = true
+        return true
+    }
 
     /// Whether nobody has answered for so long that UDP must be blocked.
     func isSilent(at now: Instant) -> Bool {

@@ -43,7 +43,14 @@ extension PathPeer {
 
     private mutating func valid(_ pair: ICEPair, at now: Instant) {
         accept(from: pair)
-        guard !pair.isRelayed else { return }
+        if pair.isRelayed {
+            // The relay has seen the peer send from there, and the peer has answered what was sent there.
+            if pair.local.type == .relayed, pair.remote.type != .relayed, provenAddresses.count < Self.endpointLimit {
+                provenAddresses.insert(pair.remote.endpoint.address)
+                followSearch(remote?.search, at: now)
+            }
+            return
+        }
         note(tacticOf: pair)
         found(on: pair.base, at: now)
     }
@@ -96,6 +103,8 @@ extension PathPeer {
         updateReport(at: now)
         // The relay, where there is one, is chosen by the agent in the same moment; the direct path is looked for again.
         if leads { timers.set(.retry, at: now + .milliseconds(200)) }
+        isAttemptOver = false
+        timers.set(.over, at: now + world.timing.patience)
     }
 
     /// All tactics of this attempt had their time.
@@ -110,8 +119,8 @@ extension PathPeer {
     }
 
     /// The next attempt comes after a pause that doubles each time.
-    private mutating func scheduleRetry(at now: Instant) {
-        guard leads, policy != .relayOnly else { return }
+    mutating func scheduleRetry(at now: Instant) {
+        guard leads || isWanted && selected == nil, policy != .relayOnly else { return }
         let jitter = Duration.milliseconds(Int64(random.next() % 1000))
         timers.set(.retry, at: now + retryPause + jitter)
         retryPause = min(retryPause * 2, world.timing.retryLimit)

@@ -58,7 +58,8 @@ extension PathPeer {
 
     mutating func openerAnswered(_ bytes: [UInt8], from remote: IPEndpoint, at now: Instant) -> Bool {
         guard openers?.question?.receive(bytes, from: remote, at: now) == true else { return false }
-        openers?.offer.endpoints = openers?.question?.answers ?? []
+        let answers = openers?.question?.answers ?? []
+        openers?.offer.endpoints = answers
         openers?.question = nil
         tell(at: now)
         advanceOpeners(at: now)

@@ -115,8 +115,16 @@ extension PathPeer {
             tellSoon(at: now)
             return endSearch(.hopeless, at: now)
         }
+        // A search is many packets: it waits until the peer has shown that it is there.
+        guard isProven(plan.peer.address) else { return }
         search?.isAsked = true
         output(.wantsSearch(plan))
+    }
+
+    /// Whether the peer has answered from the address, as the relay sees it. Without a relay there is no way to show it.
+    private func isProven(_ address: IPAddress) -> Bool {
+        if provenAddresses.contains(address) || policy == .directOnly || world.relayLack != nil { return true }
+        return agent.remoteCandidates.contains { $0.type == .peerReflexive && $0.endpoint.address == address }
     }
 
     private func plan(_ own: PathSearchOffer, _ theirs: PathSearchOffer) -> SearchPlan? {

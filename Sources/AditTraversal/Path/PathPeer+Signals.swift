@@ -133,7 +133,13 @@ extension PathPeer {
 
     /// Begins anew with other credentials; the path in use stays until there is another.
     mutating func restart(at now: Instant) {
-        guard remote != nil, !areCredentialsFresh else { return }
+        guard remote != nil else { return }
+        guard !areCredentialsFresh else {
+            // The peer has not answered the last restart yet.
+            exchange.remind(at: now)
+            if selected == nil { scheduleRetry(at: now) }
+            return
+        }
         stopTactics(at: now)
         renew(at: now)
         output(.wantsGathering)

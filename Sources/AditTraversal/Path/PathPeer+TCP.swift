@@ -89,6 +89,7 @@ extension PathPeer {
             var configuration = TCPPunchConfiguration()
             configuration.name = ownID.name
             configuration.peerName = id.name
+            configuration.attemptLimit = Self.connectionAttempts
             machine = .simultaneous(TCPPunch(configuration, random: branch))
         } else {
             var configuration = SevenStepsConfiguration(
@@ -167,7 +168,7 @@ extension PathPeer {
             if let plan = tcpPlan(own.offer, theirs) { handlePunch(.search(plan), at: now) }
             var targets = theirs.mapped
             if isNear(theirs.mapped) { targets.append(peerLocal) }
-            handlePunch(.targets(unique(targets).filter { mayAim(at: $0, over: .tcp) }), at: now)
+            handlePunch(.targets(punchTargets(targets)), at: now)
         }
         guard tcp?.isGoing == false else { return }
         if leads {
@@ -214,10 +215,16 @@ extension PathPeer {
         mapped.isEmpty || mapped.contains { world.addresses.contains($0.address) }
     }
 
-    private func unique(_ endpoints: [IPEndpoint]) -> [IPEndpoint] {
+    /// What is connected to of what the peer told: few endpoints, since nobody there has yet shown to be the peer.
+    private func punchTargets(_ endpoints: [IPEndpoint]) -> [IPEndpoint] {
         var seen: Set<IPEndpoint> = []
-        return endpoints.filter { seen.insert($0).inserted }
+        let targets = endpoints.filter { mayAim(at: $0, over: .tcp) && seen.insert($0).inserted }
+        return Array(targets.prefix(Self.punchTargetLimit))
     }
+
+    /// How often one endpoint is connected to, and how many endpoints are.
+    static let connectionAttempts = 25
+    static let punchTargetLimit = 4
 
     mutating func stopTCP(at now: Instant) {
         guard tcp != nil else { return }

@@ -98,6 +98,9 @@ struct PathPeer: Sendable {
     /// From where payload of the peer's may come, oldest first.
     var validEndpoints: [ICEBaseEndpoint] = []
 
+    /// Addresses at which the peer has answered a check through the relay: more than a few packets may be sent there.
+    var provenAddresses: Set<IPAddress> = []
+
     private var outputs: [Output] = []
     private var firstOutput = 0
 
