@@ -178,6 +178,8 @@ extension ICEAgent {
     mutating func settle(at now: Instant) {
         guard let selected else { return }
         let isDirect = !isRelayed(selected)
+        // A search that led here has sent up to two thousand probes, whose answers change nothing any more.
+        if grade(selected) < 3 { probes.removeAll() }
         for index in pairs.indices where index != selected && !pairs[index].awaitsSuccess {
             switch pairs[index].state {
             case .frozen, .waiting, .inProgress:

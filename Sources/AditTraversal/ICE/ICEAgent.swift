@@ -52,7 +52,7 @@ package struct ICEAgent: Sendable {
 
     var transactions: ICETable<ICETransaction>
     var probes: ICETable<ICETransaction>
-    var seen = ICETable<ICEPairKey>(capacity: 512)
+    var seen = ICETable<ICEPairKey>(capacity: 256)
     var silences: [IPAddress: ICESilence] = [:]
     var newChecks: ICEBucket
     var allChecks: ICEBucket

@@ -125,7 +125,7 @@ package struct ICELimits: Sendable, Equatable {
     /// Pairs (RFC 8445 section 6.1.2.5).
     package var pairs = 100
     /// Checks whose answer is waited for.
-    package var transactions = 1024
+    package var transactions = 256
     /// Probes whose answer is waited for.
     package var probes = 2048
     /// Checks to one address that never answered; each check that comes from there allows one more, so many again at most.

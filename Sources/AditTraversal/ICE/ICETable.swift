@@ -34,8 +34,8 @@ struct ICETable<Value: Sendable>: Sendable {
     }
 
     mutating func removeAll() {
-        values.removeAll(keepingCapacity: true)
-        order.removeAll(keepingCapacity: true)
+        values = [:]
+        order = []
         next = 0
     }
 }
