@@ -22,7 +22,7 @@ release: ## one binary with the Swift runtime inside, dist/adit
 lint: ## format and syntax of every text
 	@dev/lint
 
-bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun, JSON=FILE)
+bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun or turn, JSON=FILE)
 	@dev/bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 grid: ## every pair of NAT kinds in the simulated internet against theory, with the release binary (SEEDS=20)

@@ -85,7 +85,7 @@ extension AditServer {
             policy: policy,
             tls: parts.identity.tls,
             httpInitializer: initializer,
-            tlsVisitors: sharesTLS ? entrance.visitors : nil,
+            tlsVisitors: policy.relayVisitors(or: sharesTLS ? entrance.visitors : nil),
             random: parts.random,
             logger: parts.log
         )

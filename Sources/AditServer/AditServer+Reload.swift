@@ -49,6 +49,7 @@ extension AditServer {
         leave("httpPort", \.httpPort)
         leave("httpsPort", \.httpsPort)
         leave("stun", \.stun)
+        leave("turn", \.turn)
         leave("domain", \.domain)
         if current.domain == wanted.domain { leave("publicHost", \.publicHost) }
         leave("maxTunnelsPerDevice", \.maximumTunnels)

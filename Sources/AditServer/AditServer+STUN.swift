@@ -32,7 +32,23 @@ extension AditServer {
             let words = fault.purpose == .tls ? "STUN over TLS" : "a second port of STUN"
             log.warning("\(fault.line); the server runs without \(words)")
         }
-        return loop.makeFutureWithTask {
+        let isSpecific = !stun.addresses.isEmpty || !setup.listen.isUnspecified
+        return loop.makeFutureWithTask { [opening, parts] in
+            var opening = opening
+            if let turn = setup.turn {
+                let outside = IPAddress(setup.publicHost)
+                let places =
+                    isSpecific
+                    ? TURNPlaces(found, or: [setup.listen], outside: outside)
+                    : TURNPlaces(found, or: await TURNPlaces.ofMachine(), outside: outside)
+                opening.turn = TURNService(
+                    turn,
+                    realm: setup.publicHost,
+                    places: places,
+                    parts: parts,
+                    idle: opening.limits.idle
+                )
+            }
             do {
                 let service = try await opening.open()
                 let isLate = self.running.withLockedValue { running in
@@ -40,7 +56,10 @@ extension AditServer {
                     return running.isStopping
                 }
                 if isLate { return service.stop() }
-                self.policy.changeable.withLockedValue { $0.stun = service }
+                self.policy.changeable.withLockedValue { changeable in
+                    changeable.stun = service
+                    changeable.turn = opening.turn
+                }
             } catch let fault as STUNOpening.Fault {
                 guard fault.purpose == .first, stun.isPortOptional else { throw fault.error }
                 log.warning("\(fault.line); the server runs without STUN")

@@ -74,6 +74,7 @@ extension AditServer {
             httpsPort: policy.httpsPort == 0 ? nil : policy.httpsPort,
             certificates: certificates.isEmpty ? nil : certificates.status(at: parts.unixClock.now()),
             stun: stunStatus,
+            turn: turnStatus,
             publicPorts: setup.publicPorts.description,
             fingerprint: fingerprint.description,
             allowsFRP: setup.allowsFRP && setup.token != nil,

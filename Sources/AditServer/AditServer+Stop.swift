@@ -42,7 +42,9 @@ extension AditServer {
         policy.changeable.withLockedValue { $0.isStopping = true }
         state.maintenance?.cancel()
         state.certificates?.cancel()
+        state.renewals?.cancel()
         for listener in state.listeners { listener.close(promise: nil) }
+        policy.turnService?.stop()
         state.stun?.stop()
         let tunnels = table.tunnels
         for session in table.sessions {

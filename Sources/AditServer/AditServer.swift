@@ -51,6 +51,7 @@ package final class AditServer: Sendable {
         var control: (any Channel)?
         var stun: STUNService?
         var maintenance: RepeatedTask?
+        var renewals: RepeatedTask?
         var certificates: RepeatedTask?
         var isStopping = false
         /// Kept when waiting for visitors is over, by whatever reason.
@@ -98,6 +99,7 @@ package final class AditServer: Sendable {
             .flatMap { server.listenForSTUN(setup, group) }
             .map {
                 server.beginMaintenance()
+                server.beginRenewingCredentials()
                 return server
             }
             .flatMapError { error in

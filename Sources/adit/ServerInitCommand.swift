@@ -73,6 +73,7 @@ struct ServerInitCommand: AsyncParsableCommand {
             let pair = ["\(port)", "\(file.stun.alternatePort ?? port &+ 1)"]
             tcp += pair + ["\(file.stun.tlsPort ?? STUNSetup.standardTLSPort)"]
             udp += pair
+            if file.turn.isOn { udp.append("\(file.turn.ports.lowerBound)-\(file.turn.ports.upperBound)") }
         }
         tcp.append("\(file.publicPorts)")
         udp.append("\(file.publicPorts)")

@@ -19,6 +19,7 @@ struct ServerRunCommand: AsyncParsableCommand {
     @OptionGroup var place: ServerPlace
     @OptionGroup var flags: ServerFlags
     @OptionGroup(title: "STUN") var stun: STUNFlags
+    @OptionGroup(title: "TURN") var turn: TURNFlags
 
     func run() async throws {
         let style = ProcessFacts.style()
@@ -26,7 +27,7 @@ struct ServerRunCommand: AsyncParsableCommand {
         let state = place.folder(file)
         try state.prepare()
         let outward = await MachineAddress.outward()
-        let setup = try flags.setup(stun.apply(to: file), state, outward)
+        let setup = try flags.setup(turn.apply(to: stun.apply(to: file)), state, outward)
         let output = LogOutput.standardOutput()
         output.level = Logger.Level(setup.logLevel)
         let log = Logger(label: "server") { LineLogHandler(label: $0, style: .adit, output: output) }
@@ -34,6 +35,7 @@ struct ServerRunCommand: AsyncParsableCommand {
         let place = self.place
         let flags = self.flags
         let stun = self.stun
+        let turn = self.turn
         let process = ServerProcess(
             setup: setup,
             state: state,
@@ -41,7 +43,7 @@ struct ServerRunCommand: AsyncParsableCommand {
             output: output,
             version: VersionCommand.version
         ) {
-            try flags.setup(stun.apply(to: place.file().configuration), state, outward)
+            try flags.setup(turn.apply(to: stun.apply(to: place.file().configuration)), state, outward)
         }
         defer { output.flush() }
         try await process.run(signals: ProcessSignal.watch()) { server in
@@ -57,6 +59,7 @@ struct ServerRunCommand: AsyncParsableCommand {
         [
             "sessions": "\(server.sessionPort)", "names": "\(server.httpPort)", "tls": "\(server.httpsPort)",
             "ports": "\(setup.publicPorts)", "stun": "\(server.stunStatus?.port ?? 0)",
+            "turn": "\(server.turnStatus?.port ?? 0)",
             "domain": "\(setup.domain ?? "-")", "host": "\(setup.publicHost)", "key": "\(server.fingerprint)",
         ]
     }
@@ -98,6 +101,7 @@ struct ServerRunCommand: AsyncParsableCommand {
             )
         )
         if let stun = server.stunStatus { lines.append(fact("STUN", STUNWords.place(stun))) }
+        if let turn = server.turnStatus { lines.append(fact("TURN", TURNWords.place(turn))) }
         lines.append(fact(Text("key", zh: "密钥"), Text(verbatim: "\(server.fingerprint) → \(state.path)")))
         let frp =
             setup.allowsFRP && setup.token != nil

@@ -51,6 +51,9 @@ struct ServerStatusCommand: AsyncParsableCommand {
         if let stun = status.stun {
             lines += [fact("STUN", STUNWords.place(stun)), fact("", Self.figures(stun))]
         }
+        if let turn = status.turn {
+            lines += [fact("TURN", TURNWords.place(turn)), fact("", TURNWords.figures(turn))]
+        }
         for certificate in status.certificates ?? [] { lines += rows(certificate, style, now) }
         lines.append(fact(Text("ports", zh: "端口"), Text(verbatim: status.publicPorts)))
         let online = status.clients.filter(\.isOnline).count

@@ -34,6 +34,8 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var httpsPort: UInt16?
     /// What is said about STUN.
     package var stun = STUNConfiguration()
+    /// What is said about TURN.
+    package var turn = TURNConfiguration()
     /// The certificates with which the server ends visitors' TLS connections.
     package var certificates: [Certificate] = []
     /// Whether visitors without TLS are sent to it, for names that a certificate covers.

@@ -136,3 +136,5 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     /// Devices and connected frp clients.
     package var clients: [Client]
 }
+    /// TURN; absent when nothing is relayed.
+    package var turn: TURN?

@@ -69,7 +69,8 @@ extension ServerPolicy {
                         serverName: setup.publicHost,
                         domain: setup.domain ?? "",
                         httpPort: self.httpPort,
-                        stun: self.stunOffer(to: request.remoteAddress?.address)
+                        stun: self.stunOffer(to: request.remoteAddress?.address),
+                        turn: self.turnOffer(to: name)
                     )
                 )
                 return loop.makeSucceededFuture(.accept(acceptance))

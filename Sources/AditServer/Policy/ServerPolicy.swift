@@ -18,6 +18,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         var httpPort: UInt16 = 0
         var httpsPort: UInt16 = 0
         var stun: STUNService?
+        var turn: TURNService?
     }
 
     let store: Store
@@ -111,6 +112,7 @@ package final class ServerPolicy: ServerSessionPolicy {
             return ended
         }.flatMap { ended in self.loadLeases(on: loop).map { ended } }
     }
+                if case .device(_, let name) = session.identity { self.turnService?.remove(device: name) }
 
     /// Takes up the leases of the store.
     func loadLeases(on loop: any EventLoop) -> EventLoopFuture<Void> {

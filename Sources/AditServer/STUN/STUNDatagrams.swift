@@ -17,7 +17,10 @@ final class STUNDatagrams: DatagramAnswerer, @unchecked Sendable {
         var lost = 0
     }
 
-    private let sockets: [DatagramLane.Socket]
+    /// The longest message; one that asks something of a server has a tenth of it.
+    private static let messageByteLimit = 2048
+
+    private let sockets: [LaneSocket]
     private let alternatePort: UInt16?
     private let clock: Clock
     private var desk: STUNDesk
@@ -26,7 +29,7 @@ final class STUNDatagrams: DatagramAnswerer, @unchecked Sendable {
     private var now: Instant?
     private let figures = NIOLockedValueBox(Figures())
 
-    init(_ sockets: [DatagramLane.Socket], alternatePort: UInt16?, desk: STUNDesk, clock: Clock) {
+    init(_ sockets: [LaneSocket], alternatePort: UInt16?, desk: STUNDesk, clock: Clock) {
         self.sockets = sockets
         self.alternatePort = alternatePort
         self.desk = desk
@@ -37,11 +40,14 @@ final class STUNDatagrams: DatagramAnswerer, @unchecked Sendable {
     var current: Figures { figures.withLockedValue { $0 } }
 
     func received(
-        _ bytes: UnsafeRawBufferPointer,
+        _ buffer: UnsafeMutableRawBufferPointer,
+        _ datagram: Range<Int>,
         from path: DatagramPath,
-        on socket: Int,
-        answers: borrowing DatagramAnswers
+        on socket: LaneSocket,
+        batch: DatagramBatch
     ) {
+        guard datagram.count <= Self.messageByteLimit else { return }
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[datagram])
         let now = now ?? clock.now()
         self.now = now
         guard let own = path.local else { return }
@@ -50,16 +56,16 @@ final class STUNDatagrams: DatagramAnswerer, @unchecked Sendable {
             to: bytes.bytes,
             from: source,
             at: own,
-            isAlternatePort: sockets[socket].port == alternatePort,
+            isAlternatePort: socket.port == alternatePort,
             over: .udp,
             now: now,
             into: &reply
         )
         guard let route else { return }
         let isMoved = route.own != own || route.destination.port != source.port
-        let leaving = route.own == own && sockets[socket].port == port(route) ? socket : index(of: route) ?? socket
+        let leaving = route.own == own && socket.port == port(route) ? socket : self.socket(of: route) ?? socket
         let back = isMoved ? path.moved(toPort: route.destination.port, local: route.own) : path
-        answers.put(reply, to: back, from: leaving)
+        batch.put(reply, to: back, from: leaving)
     }
 
     func endedRound(lost: Int) {
@@ -75,8 +81,8 @@ final class STUNDatagrams: DatagramAnswerer, @unchecked Sendable {
         route.isAlternatePort ? alternatePort : sockets.first?.port
     }
 
-    private func index(of route: STUNDesk.Route) -> Int? {
-        sockets.firstIndex { socket in
+    private func socket(of route: STUNDesk.Route) -> LaneSocket? {
+        sockets.first { socket in
             (socket.port == alternatePort) == route.isAlternatePort
                 && (socket.address.isUnspecified || socket.address.unmapped == route.own)
         }

@@ -30,6 +30,8 @@ struct STUNOpening: Sendable {
     let parts: AditServer.Parts
     let certificates: CertificateStore
     let group: any EventLoopGroup
+    /// Relays on the same ports; nil for nobody.
+    var turn: TURNService?
     var limits = STUNStreams.Limits()
     /// Hears of a port that the service does without.
     let missing: @Sendable (Fault) -> Void
@@ -39,7 +41,7 @@ struct STUNOpening: Sendable {
 
     /// The sockets and listeners of one number.
     private struct Port: Sendable {
-        var sockets: [DatagramLane.Socket] = []
+        var sockets: [LaneSocket] = []
         var listeners: [any Channel] = []
 
         var number: UInt16 { sockets.first?.port ?? listeners.first?.localEndpoint?.port ?? 0 }
@@ -117,11 +119,14 @@ struct STUNOpening: Sendable {
             alternatePort: alternate?.number,
             ownPorts: Set([first, alternate, tls].compactMap { $0?.number }),
             parts: parts,
-            certificates: certificates
+            certificates: certificates,
+            turn: turn?.desk
         )
         let lane: DatagramLane
         do {
-            lane = try DatagramLane.start(sockets, name: "adit-stun", answerer: datagrams)
+            let answerer: any DatagramAnswerer = turn.map { TURNDatagrams(datagrams, $0.desk) } ?? datagrams
+            lane = try DatagramLane.start(sockets, name: "adit-stun", answerer: answerer)
+            turn?.begin(on: lane, port: first.number, tlsPort: tls?.number ?? 0)
         } catch {
             throw Fault(purpose: .first, port: first.number, reason: error)
         }

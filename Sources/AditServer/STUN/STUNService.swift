@@ -16,7 +16,7 @@ import NIOCore
 final class STUNService: Sendable {
     private let lane: DatagramLane
     private let datagrams: STUNDatagrams
-    private let streams: STUNStreams
+    let streams: STUNStreams
     private let listeners: [any Channel]
     private let addresses: STUNAddresses
     /// The port of UDP and TCP.

@@ -9,7 +9,7 @@ import NIOCore
 /// One STUN connection: messages one behind the other, each with its length in its header, answered in order.
 ///
 /// A peer that does not take its answers is not read any more, so that little is ever kept for it.
-final class STUNStreamHandler: ChannelInboundHandler {
+final class STUNStreamHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -80,6 +80,9 @@ final class STUNStreamHandler: ChannelInboundHandler {
             if isOver { context.close(promise: nil) }
         }
         while true {
+            if let turn = streams.turn, unread.withUnsafeReadableBytes({ TURNMessageKind($0) }) == .relayed {
+                return handOver(to: turn, context)
+            }
             if answers.readableBytes >= Self.messageByteLimit {
                 context.writeAndFlush(wrapOutboundOut(answers), promise: nil)
                 answers = context.channel.allocator.buffer(capacity: 0)
@@ -119,6 +122,22 @@ final class STUNStreamHandler: ChannelInboundHandler {
         } else if isBeginning || messages > 0 {
             // A message that has begun has its time, however slowly it goes on.
             wait(limits.message, context)
+        }
+    }
+
+    /// Leaves the connection to the relay, which speaks TURN from here on.
+    private func handOver(to turn: TURNDesk, _ context: ChannelHandlerContext) {
+        guard let connection = turn.connect(context.channel, from: source, over: transport) else {
+            isOver = true
+            return
+        }
+        let next = TURNStreamHandler(turn, streams, limits: limits, connection: connection, at: own, unread: unread)
+        unread = ByteBuffer()
+        do {
+            try context.pipeline.syncOperations.addHandler(next, position: .after(self))
+            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        } catch {
+            isOver = true
         }
     }
 

@@ -59,6 +59,8 @@ final class STUNStreams: Sendable {
     private let certificates: CertificateStore
     private let identity: ServerTLS
     private let patience: TimeAmount
+    /// Who takes the connections of TURN's clients; nil for nobody.
+    let turn: TURNDesk?
 
     init(
         _ desk: STUNDesk,
@@ -66,8 +68,10 @@ final class STUNStreams: Sendable {
         alternatePort: UInt16?,
         ownPorts: Set<UInt16>,
         parts: AditServer.Parts,
-        certificates: CertificateStore
+        certificates: CertificateStore,
+        turn: TURNDesk? = nil
     ) {
+        self.turn = turn
         self.limits = limits
         self.alternatePort = alternatePort
         self.certificates = certificates
@@ -103,21 +107,33 @@ final class STUNStreams: Sendable {
             let reader = ClientHelloHandler(patience: patience) { found, handler in
                 guard case .success(let hello) = found else { return .drop }
                 let named = hello.serverName.flatMap { HostName($0) }.flatMap { self.certificates.certificate(for: $0) }
-                let certificate = named ?? self.certificates.standard
-                let handshake = HandshakeHandler(patience: self.patience) { _, channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(self.makeHandler(channel, over: .tls))
-                    }
-                }
-                let tls: [any ChannelHandler] = certificate?.makeHandlers() ?? [self.identity.makeHandler().handler]
-                do {
-                    try channel.pipeline.syncOperations.addHandlers(tls + [handshake], position: .after(handler))
-                    return .serve
-                } catch {
-                    return .drop
-                }
+                return self.secure(channel, named ?? self.certificates.standard, behind: handler)
             }
             try channel.pipeline.syncOperations.addHandler(reader)
+        }
+    }
+
+    /// Takes a TLS connection of another port whose client asked for what is spoken here, with the server's own certificate.
+    func takeTLS(_ channel: any Channel, behind handler: ClientHelloHandler) -> ClientHelloHandler.Decision {
+        enter(channel) ? secure(channel, nil, behind: handler) : .drop
+    }
+
+    private func secure(
+        _ channel: any Channel,
+        _ certificate: VisitorCertificate?,
+        behind handler: ClientHelloHandler
+    ) -> ClientHelloHandler.Decision {
+        let handshake = HandshakeHandler(patience: patience) { _, channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(self.makeHandler(channel, over: .tls))
+            }
+        }
+        let tls: [any ChannelHandler] = certificate?.makeHandlers() ?? [identity.makeHandler().handler]
+        do {
+            try channel.pipeline.syncOperations.addHandlers(tls + [handshake], position: .after(handler))
+            return .serve
+        } catch {
+            return .drop
         }
     }
 

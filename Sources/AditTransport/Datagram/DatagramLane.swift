@@ -2,46 +2,66 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import AditCore
+package import AditTraversal
 import CAditPlatform
 import Glibc
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 
 /// Who answers the datagrams of a lane; called on the lane's thread alone.
 package protocol DatagramAnswerer: AnyObject, Sendable {
-    /// A datagram came on one of the lane's sockets; the bytes are only there during the call. At most one answer to it
-    /// may be put into `answers`.
+    /// Whether a round is wanted each second, though nothing may have come.
+    var isTicking: Bool { get }
+
+    /// A round begins: datagrams that came, ICMP errors, or nothing but time.
+    func beganRound(_ batch: DatagramBatch)
+
+    /// A datagram came. It lies in `buffer`, which may be written to `DatagramBatch.headroom` bytes around it, and stays
+    /// until the end of the round; what is put into `batch` leaves then.
     func received(
-        _ bytes: UnsafeRawBufferPointer,
+        _ buffer: UnsafeMutableRawBufferPointer,
+        _ datagram: Range<Int>,
         from path: DatagramPath,
-        on socket: Int,
-        answers: borrowing DatagramAnswers
+        on socket: LaneSocket,
+        batch: DatagramBatch
     )
 
-    /// Everything that had come was told; `lost` answers could not be sent.
+    /// What a socket had sent met an ICMP error.
+    func refused(_ refusal: SocketRefusal, on socket: LaneSocket, batch: DatagramBatch)
+
+    /// Everything that had come was told; now it is sent.
+    func decidedRound()
+
+    /// Everything was sent; `lost` datagrams were not taken by the system.
     func endedRound(lost: Int)
 }
 
-/// UDP sockets whose datagrams are answered at once, on a thread of their own.
+extension DatagramAnswerer {
+    package var isTicking: Bool { false }
+    package func beganRound(_ batch: DatagramBatch) {}
+    package func refused(_ refusal: SocketRefusal, on socket: LaneSocket, batch: DatagramBatch) {}
+    package func decidedRound() {}
+}
+
+/// UDP sockets whose datagrams are answered or sent on at once, on a thread of their own.
 ///
-/// Each answer depends on its question alone, so there is nothing for an event loop to do: a wake-up receives up to 64
-/// datagrams with one call and sends the answers with another. However many come, the sessions' event loops notice nothing
-/// but a busier processor. What comes faster than it is answered is thrown away by the kernel.
+/// What becomes of a datagram depends on little, so there is nothing for an event loop to do: a wake-up receives up to 64
+/// datagrams, of one socket with one call, and sends what they lead to with one call for each socket. However many come,
+/// the sessions' event loops notice nothing but a busier processor. What comes faster than it is answered is thrown away by
+/// the kernel.
 package final class DatagramLane: Sendable {
-    /// A socket of a lane.
-    package struct Socket: Sendable, Hashable {
-        /// The address that it is bound to; unspecified for every address of both families.
-        package let address: IPAddress
-        /// Its port.
-        package let port: UInt16
-        fileprivate let descriptor: CInt
-        fileprivate let family: CInt
+    private struct Table {
+        var sockets: [UInt64: LaneSocket] = [:]
+        var count: UInt64 = 0
+        var isStopped = false
     }
 
-    private static let stopToken = UInt64.max
+    private static let signalToken = UInt64.max
+    private static let refusalLimit = 16
+    private static let slotCount = Int(ADIT_ROUND_SLOTS)
 
-    /// The sockets, in the order in which they were asked for.
-    package let sockets: [Socket]
+    private let table = NIOLockedValueBox(Table())
     private let epoll: CInt
     private let signal: CInt
     private let thread = NIOThreadPool(numberOfThreads: 1)
@@ -49,173 +69,173 @@ package final class DatagramLane: Sendable {
     /// Binds a socket to an address, or to every address of both families where the machine has both.
     ///
     /// - Throws: `IOError` of the system.
-    package static func bind(_ address: IPAddress, port: UInt16) throws -> Socket {
-        var family: CInt = 6
-        var descriptor: CInt
-        switch address.unmapped {
-        case _ where address.isUnspecified:
-            descriptor = adit_datagram_bind(0, 0, 0, port)
-            if [-EAFNOSUPPORT, -EADDRNOTAVAIL, -EPROTONOSUPPORT].contains(descriptor) {
-                family = 4
-                descriptor = adit_datagram_bind(4, 0, 0, port)
-            }
-        case .v4(let number):
-            family = 4
-            descriptor = adit_datagram_bind(4, 0, UInt64(number), port)
-        case .v6(let high, let low): descriptor = adit_datagram_bind(6, high, low, port)
-        }
-        guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
-        adit_round_prepare(descriptor)
-        let bound = UInt16(clamping: adit_datagram_port(descriptor))
-        return Socket(address: address, port: bound, descriptor: descriptor, family: family)
+    package static func bind(_ address: IPAddress, port: UInt16) throws -> LaneSocket {
+        try LaneSocket.bind(address, port: port, tag: 0)
     }
 
     /// Closes a socket that was not given to a lane.
-    package static func close(_ socket: Socket) {
-        adit_close(socket.descriptor)
+    package static func close(_ socket: LaneSocket) {
+        socket.close()
     }
 
     /// Begins to answer what comes on the sockets, which from now on belong to the lane.
     ///
     /// - Throws: `IOError` of the system; the sockets still belong to the caller then.
-    package static func start(_ sockets: [Socket], name: String, answerer: any DatagramAnswerer) throws -> DatagramLane
-    {
+    package static func start(
+        _ sockets: [LaneSocket],
+        name: String,
+        answerer: any DatagramAnswerer
+    ) throws -> DatagramLane {
         let epoll = adit_epoll_create()
         let signal = epoll >= 0 ? adit_signal_create() : epoll
-        var result = min(epoll, signal, 0)
-        if result == 0 { result = adit_epoll_add_signal(epoll, signal, stopToken) }
-        for (index, socket) in sockets.enumerated() where result == 0 {
-            result = adit_epoll_add_signal(epoll, socket.descriptor, UInt64(index))
-        }
-        guard result == 0 else {
+        let result = min(epoll, signal, 0)
+        let lane = DatagramLane(epoll: epoll, signal: signal)
+        do {
+            guard result == 0 else { throw IOError(errnoCode: -result, reason: "epoll") }
+            let added = adit_epoll_add_signal(epoll, signal, signalToken)
+            guard added == 0 else { throw IOError(errnoCode: -added, reason: "epoll_ctl") }
+            for socket in sockets { try lane.add(socket) }
+        } catch {
             for descriptor in [signal, epoll] where descriptor >= 0 { adit_close(descriptor) }
-            throw IOError(errnoCode: -result, reason: "epoll")
+            throw error
         }
-        let lane = DatagramLane(sockets, epoll: epoll, signal: signal)
         lane.thread.start()
         lane.thread.submit { _ in
             adit_prepare_thread(name)
-            lane.run(answerer)
+            lane.run(answerer, closing: sockets)
         }
         return lane
     }
 
-    private init(_ sockets: [Socket], epoll: CInt, signal: CInt) {
-        self.sockets = sockets
+    private init(epoll: CInt, signal: CInt) {
         self.epoll = epoll
         self.signal = signal
     }
 
-    /// Closes the sockets and ends the thread; to be called once.
-    package func stop() {
-        adit_signal_raise(signal)
-        thread.shutdownGracefully { _ in }
-    }
-
-    private func run(_ answerer: any DatagramAnswerer) {
-        let round = DatagramRounds(sockets.count)
-        withUnsafeTemporaryAllocation(of: adit_event.self, capacity: 16) { events in
-            while true {
-                let count = adit_epoll_wait(epoll, events.baseAddress, 16, -1)
-                for index in 0..<max(0, Int(count)) {
-                    if events[index].token == Self.stopToken { return }
-                    serve(Int(events[index].token), round, answerer)
-                }
-            }
-        }
-        for socket in sockets { adit_close(socket.descriptor) }
-        adit_close(signal)
-        adit_close(epoll)
-    }
-
-    /// Answers what has come on one socket, so much that the others have their turn soon.
-    private func serve(_ index: Int, _ round: DatagramRounds, _ answerer: any DatagramAnswerer) {
-        for _ in 0..<8 {
-            let count = adit_round_receive(
-                sockets[index].descriptor,
-                round.slab.baseAddress,
-                round.received.baseAddress
-            )
-            guard count > 0 else { return }
-            let answers = DatagramAnswers(round)
-            for slot in 0..<Int(count) {
-                let datagram = round.received[slot]
-                guard datagram.length > 0 else { continue }
-                let start = slot * ADIT_ROUND_SLOT_SIZE
-                let bytes = UnsafeRawBufferPointer(rebasing: round.slab[start..<start + Int(datagram.length)])
-                answerer.received(bytes, from: DatagramPath(datagram.peer), on: index, answers: answers)
-            }
-            var lost = 0
-            for (index, socket) in sockets.enumerated() where !round.answers[index].isEmpty {
-                let result = round.answers[index].withUnsafeBufferPointer { answers in
-                    adit_round_send(socket.descriptor, socket.family, answers.baseAddress, answers.count)
-                }
-                lost += max(0, Int(result))
-            }
-            round.clear()
-            answerer.endedRound(lost: lost)
-            guard count == CInt(ADIT_ROUND_SLOTS) else { return }
-        }
-    }
-}
-
-/// Takes the answers of one round.
-package struct DatagramAnswers: ~Copyable {
-    private let round: DatagramRounds
-
-    fileprivate init(_ round: DatagramRounds) {
-        self.round = round
-    }
-
-    /// Puts a datagram behind the others that leave at the end of the round; it has at most 2048 bytes.
+    /// Also answers what comes on this socket, until `remove`; from any thread.
     ///
-    /// - Parameters:
-    ///   - path: where to, and from which address of this machine where the socket is bound to all of them.
-    ///   - socket: the number of the socket that it leaves from.
-    package func put(_ bytes: [UInt8], to path: DatagramPath, from socket: Int) {
-        round.put(bytes, path.raw, socket)
-    }
-}
-
-/// What one thread receives into and sends from.
-private final class DatagramRounds {
-    let slab = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: ADIT_ROUND_SLOTS * ADIT_ROUND_SLOT_SIZE,
-        alignment: 64
-    )
-    let received = UnsafeMutableBufferPointer<adit_datagram>.allocate(capacity: ADIT_ROUND_SLOTS)
-    private let outgoing = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: ADIT_ROUND_SLOTS * ADIT_ROUND_SLOT_SIZE,
-        alignment: 64
-    )
-    private var used = 0
-    var answers: [[adit_round_answer]]
-
-    init(_ socketCount: Int) {
-        received.initialize(repeating: adit_datagram())
-        answers = Array(repeating: [], count: socketCount)
-        for index in answers.indices { answers[index].reserveCapacity(ADIT_ROUND_SLOTS) }
+    /// - Throws: `IOError` of the system.
+    package func add(_ socket: LaneSocket) throws {
+        try table.withLockedValue { table in
+            guard !table.isStopped else { throw IOError(errnoCode: ESHUTDOWN, reason: "epoll_ctl") }
+            let result = adit_epoll_add_signal(epoll, socket.descriptor, table.count)
+            guard result == 0 else { throw IOError(errnoCode: -result, reason: "epoll_ctl") }
+            table.sockets[table.count] = socket
+            socket.token = table.count
+            table.count += 1
+        }
     }
 
-    deinit {
-        slab.deallocate()
-        received.deallocate()
-        outgoing.deallocate()
+    /// Lets go of a socket, which closes with the last reference to it; from any thread.
+    package func remove(_ socket: LaneSocket) {
+        table.withLockedValue { _ = $0.sockets.removeValue(forKey: socket.token) }
     }
 
-    func put(_ bytes: [UInt8], _ peer: adit_datagram_peer, _ socket: Int) {
-        precondition(bytes.count <= ADIT_ROUND_SLOT_SIZE, "an answer fits into its place")
-        guard used < ADIT_ROUND_SLOTS else { return }
-        let place = UnsafeMutableRawBufferPointer(rebasing: outgoing[(used * ADIT_ROUND_SLOT_SIZE)...])
-        bytes.withUnsafeBytes { place.copyMemory(from: $0) }
-        used += 1
-        answers[socket].append(
-            adit_round_answer(peer: peer, bytes: UnsafeRawPointer(place.baseAddress), length: UInt32(bytes.count))
+    /// Has a round begin soon, though nothing may have come; from any thread.
+    package func wake() {
+        table.withLockedValue { if !$0.isStopped { adit_signal_raise(signal) } }
+    }
+
+    /// Closes the sockets and ends the thread.
+    package func stop() {
+        let wasStopped = table.withLockedValue { table in
+            defer { table.isStopped = true }
+            if !table.isStopped { adit_signal_raise(signal) }
+            return table.isStopped
+        }
+        if !wasStopped { thread.shutdownGracefully { _ in } }
+    }
+
+    // MARK: Rounds
+
+    /// What came and is not answered yet.
+    private struct Catch {
+        let batch = DatagramBatch()
+        let slab: UnsafeMutableRawBufferPointer
+        let received = UnsafeMutableBufferPointer<adit_datagram>.allocate(capacity: slotCount)
+        var owners: [LaneSocket] = []
+        var refusals: [(SocketRefusal, LaneSocket)] = []
+        /// A round is due without any of them.
+        var isDue = false
+
+        init() {
+            guard let start = adit_round_slab(batch.round) else { preconditionFailure("memory for datagrams") }
+            slab = UnsafeMutableRawBufferPointer(start: start, count: slotCount * Int(ADIT_ROUND_SLOT_SIZE))
+            received.initialize(repeating: adit_datagram())
+            owners.reserveCapacity(slotCount)
+        }
+    }
+
+    private func run(_ answerer: any DatagramAnswerer, closing sockets: [LaneSocket]) {
+        var round = Catch()
+        withUnsafeTemporaryAllocation(of: adit_event.self, capacity: Self.slotCount) { events in
+            while true {
+                let pause: CInt = answerer.isTicking ? 1000 : -1
+                let count = adit_epoll_wait(epoll, events.baseAddress, CInt(Self.slotCount), pause)
+                round.isDue = count == 0
+                for index in 0..<max(0, Int(count)) {
+                    if events[index].token == Self.signalToken {
+                        guard !table.withLockedValue({ $0.isStopped }) else { return }
+                        adit_signal_clear(signal)
+                        round.isDue = true
+                    } else {
+                        receive(events[index], &round, answerer)
+                    }
+                }
+                if round.isDue || !round.owners.isEmpty || !round.refusals.isEmpty { serve(&round, answerer) }
+            }
+        }
+        for socket in sockets { socket.close() }
+        table.withLockedValue { table in
+            table.sockets = [:]
+            adit_close(signal)
+            adit_close(epoll)
+        }
+        round.received.deallocate()
+    }
+
+    /// Takes what has come on one socket, so much that the others have their turn soon.
+    private func receive(_ event: adit_event, _ round: inout Catch, _ answerer: any DatagramAnswerer) {
+        guard let socket = table.withLockedValue({ $0.sockets[event.token] }) else { return }
+        if event.bits & UInt32(ADIT_EVENT_FAILED) != 0 {
+            var raw = adit_probe_refusal()
+            for _ in 0..<Self.refusalLimit {
+                guard adit_probe_next_refusal(socket.descriptor, &raw) == 0 else { break }
+                if let refusal = SocketRefusal(raw) { round.refusals.append((refusal, socket)) }
+            }
+        }
+        let first = round.owners.count
+        let count = adit_round_receive(
+            round.batch.round,
+            socket.descriptor,
+            CInt(first),
+            round.received.baseAddress
         )
+        guard count > 0 else { return }
+        for _ in 0..<count { round.owners.append(socket) }
+        if round.owners.count == Self.slotCount { serve(&round, answerer) }
     }
 
-    func clear() {
-        used = 0
-        for index in answers.indices { answers[index].removeAll(keepingCapacity: true) }
+    private func serve(_ round: inout Catch, _ answerer: any DatagramAnswerer) {
+        let batch = round.batch
+        answerer.beganRound(batch)
+        for (slot, socket) in round.owners.enumerated() {
+            let datagram = round.received[slot]
+            guard datagram.length > 0 else { continue }
+            let start = slot * Int(ADIT_ROUND_SLOT_SIZE) + DatagramBatch.headroom
+            answerer.received(
+                round.slab,
+                start..<start + Int(datagram.length),
+                from: DatagramPath(datagram.peer),
+                on: socket,
+                batch: batch
+            )
+        }
+        for (refusal, socket) in round.refusals { answerer.refused(refusal, on: socket, batch: batch) }
+        answerer.decidedRound()
+        answerer.endedRound(lost: batch.flush())
+        round.owners.removeAll(keepingCapacity: true)
+        round.refusals.removeAll(keepingCapacity: true)
+        round.isDue = false
     }
 }

@@ -12,6 +12,9 @@ package final class ServerTLS: Sendable {
         var fingerprint: KeyFingerprint
     }
 
+    /// What else is spoken with this certificate: TURN and STUN (RFC 7443 section 3).
+    package static let protocols = ["stun.turn", "stun.nat-discovery"]
+
     private let state: NIOLockedValueBox<State>
 
     /// Takes a certificate chain and its key.
@@ -58,6 +61,8 @@ package final class ServerTLS: Sendable {
         )
         // frp clients bring 1.2 as well; an Adit peer on less than 1.3 is not treated as one.
         configuration.minimumTLSVersion = .tlsv12
+        // Peers of a session ask for none; STUN and TURN do, and want to hear that it was understood (RFC 7443).
+        configuration.applicationProtocols = Self.protocols
         if let authorities {
             configuration.trustRoots = .file(authorities)
             configuration.certificateVerification = .noHostnameVerification

@@ -14,17 +14,27 @@ struct DatagramLaneTests {
     private final class Echo: DatagramAnswerer {
         let locals = NIOLockedValueBox<[IPAddress]>([])
 
+        private let sockets: [LaneSocket]
+
+        init(_ sockets: [LaneSocket]) {
+            self.sockets = sockets
+        }
+
         func received(
-            _ bytes: UnsafeRawBufferPointer,
+            _ buffer: UnsafeMutableRawBufferPointer,
+            _ datagram: Range<Int>,
             from path: DatagramPath,
-            on socket: Int,
-            answers: borrowing DatagramAnswers
+            on socket: LaneSocket,
+            batch: DatagramBatch
         ) {
+            let bytes = buffer[datagram]
             locals.withLockedValue { locals in
                 if let local = path.local { locals.append(local) }
             }
             guard let first = bytes.first else { return }
-            answers.put([UInt8(socket)] + bytes, to: path, from: Int(first))
+            let number = sockets.firstIndex { $0 === socket } ?? 255
+            guard bytes.count <= 2048 else { return }
+            batch.put([UInt8(number)] + bytes, to: path, from: sockets[Int(first)])
         }
 
         func endedRound(lost: Int) {}
@@ -77,8 +87,8 @@ struct DatagramLaneTests {
 
     @Test("each datagram is answered from the address that was asked, on a socket for every address as well")
     func addresses() async throws {
-        let echo = Echo()
         let sockets = [try DatagramLane.bind(.v4(0), port: 0)]
+        let echo = Echo(sockets)
         let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: echo)
         let places: [IPAddress] = [.v4(0x7F00_0001), .v4(0x7F00_0009), .v6(high: 0, low: 1)]
         for place in places {
@@ -90,10 +100,10 @@ struct DatagramLaneTests {
         lane.stop()
     }
 
-    @Test("more than one round of them is answered, and those that are too long are left out")
+    @Test("more than one round of them is answered, and the answerer leaves out those that are too long")
     func rounds() async throws {
         let sockets = [try DatagramLane.bind(.v4(0x7F00_0001), port: 0)]
-        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo())
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo(sockets))
         var payloads = (0..<150).map { [0, UInt8($0)] }
         payloads.insert([UInt8](repeating: 0, count: 2049), at: 70)
         payloads.insert([UInt8](repeating: 0, count: 9000), at: 10)
@@ -108,7 +118,7 @@ struct DatagramLaneTests {
         let sockets = [
             try DatagramLane.bind(.v4(0x7F00_0001), port: 0), try DatagramLane.bind(.v4(0x7F00_0001), port: 0),
         ]
-        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo())
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Echo(sockets))
         let place = IPEndpoint(.v4(0x7F00_0001), sockets[0].port)
         // What comes from the second socket does not reach a socket that is connected to the first.
         #expect(try await exchange([[1, 5], [0, 6]], with: place, expecting: 1) == [[0, 0, 6]])
@@ -119,7 +129,9 @@ struct DatagramLaneTests {
     func failure() throws {
         let first = try DatagramLane.bind(.v4(0x7F00_0001), port: 0)
         // The same descriptor twice is refused by epoll_ctl(2), after the first was added.
-        #expect(throws: IOError.self) { try DatagramLane.start([first, first], name: "test-lane", answerer: Echo()) }
+        #expect(throws: IOError.self) {
+            try DatagramLane.start([first, first], name: "test-lane", answerer: Echo([first]))
+        }
         #expect(throws: IOError.self) { try DatagramLane.bind(.v4(0x7F00_0001), port: first.port) }
         DatagramLane.close(first)
     }
