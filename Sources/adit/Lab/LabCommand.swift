@@ -23,6 +23,8 @@ struct LabCommand: ParsableCommand {
               adit lab nat port,unsol=rst "port,cgn=full" --tcp --loss 5
               adit lab matrix
             """,
-        subcommands: [LabNATCommand.self, LabMatrixCommand.self, LabGridCommand.self, LabKernelCommand.self]
+        subcommands: [
+            LabNATCommand.self, LabMatrixCommand.self, LabGridCommand.self, LabKernelCommand.self, LabICECommand.self,
+        ]
     )
 }
