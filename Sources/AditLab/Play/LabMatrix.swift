@@ -33,6 +33,8 @@ package struct LabMatrix: Sendable {
     package var firstSeed: UInt64
     /// The share of packets that are lost, 0 to 1.
     package var loss: Double
+    /// How the hosts try.
+    package var tactic = PlayTactic.plain
 
     /// Makes a table.
     package init(_ sites: [SiteSpecification], seedCount: Int = 5, firstSeed: UInt64 = 1, loss: Double = 0) {
@@ -57,7 +59,8 @@ package struct LabMatrix: Sendable {
         -> Cell
     {
         let scenario = LabScenario(a, b).losing(loss)
-        let play = PunchPlay(scenario, transport, tellsSteps: false)
+        var play = PunchPlay(scenario, transport, tactic)
+        play.tellsSteps = false
         var durations: [Duration] = []
         for number in 0..<seedCount {
             if let duration = try play.run(seed: LabSeed(firstSeed &+ UInt64(number))).duration {

@@ -85,7 +85,7 @@ struct PunchTargets {
     init(_ go: PunchMessage) {
         guard let seen = go.addresses.first else { return }
         endpoints = [seen]
-        if go.addresses.count == 3, go.addresses[2].address == seen.address, go.addresses[1] != seen {
+        if go.addresses.count >= 3, go.addresses[2].address == seen.address, go.addresses[1] != seen {
             endpoints.insert(go.addresses[1], at: 0)
         }
     }

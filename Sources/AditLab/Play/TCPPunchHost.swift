@@ -213,6 +213,7 @@ package struct TCPPunchHost: SocketMachine {
             if case .inSteps = punch { say(.tell, [seen]) } else { say(.hello, [seen, own] + endpoints) }
         case .established(let id, _, let remote):
             let id = SocketID(id.number)
+            if links.isEmpty { outputs.append(.event(.spent(packets: attemptCount))) }
             links[id] = Link(remote: remote)
             send(.probe, on: id)
         case .ready: say(.opened, [])
@@ -253,7 +254,6 @@ package struct TCPPunchHost: SocketMachine {
             if message.hasHeard, !isDone {
                 isDone = true
                 endAt = now + Self.parting
-                outputs.append(.event(.spent(packets: attemptCount)))
                 outputs.append(.event(.connected(link.remote)))
             }
         }
@@ -271,7 +271,7 @@ package struct TCPPunchHost: SocketMachine {
 
     private mutating func finish(_ event: Event) {
         guard !isOver else { return }
-        outputs.append(.event(.spent(packets: attemptCount)))
+        if links.isEmpty { outputs.append(.event(.spent(packets: attemptCount))) }
         outputs.append(.event(event))
         close()
     }

@@ -92,6 +92,9 @@ package struct UDPSearchHost: SocketMachine {
     private mutating func begin(_ local: IPEndpoint, at now: Instant) {
         self.local = IPEndpoint(configuration.address, local.port)
         timers.set(.end, at: now + Self.serverPatience)
+        // The way to the rendezvous takes its port of a sequence before the samples do.
+        let first = PunchMessage(pair: configuration.pair, .hello, site: configuration.site)
+        outputs.append(.send(Self.main, first.bytes, to: configuration.rendezvous, timeToLive: nil))
         let timing = STUNTiming(retransmission: .milliseconds(100), transmissions: 8, lastWait: 8)
         for index in configuration.servers.indices {
             let request = STUNMessage.bindingRequest(STUNTransactionID(using: &random))
@@ -168,7 +171,7 @@ package struct UDPSearchHost: SocketMachine {
                 openedLeft = 3
                 tellOpened(at: now)
             case .finished(let outcome):
-                outputs.append(.event(.spent(packets: search.packetCount)))
+                if way == nil { outputs.append(.event(.spent(packets: search.packetCount))) }
                 if outcome != .found, way == nil { finish(.failed(.exhausted), at: now) }
             }
         }
@@ -198,6 +201,7 @@ package struct UDPSearchHost: SocketMachine {
         }
         if way == nil {
             way = (id, source)
+            outputs.append(.event(.spent(packets: search.packetCount)))
             outputs.append(.event(.learnt(source)))
             probe(at: now)
         }

@@ -37,6 +37,8 @@ package struct BoxSpecification: Sendable, Hashable {
     package var capacity: Int?
     /// The ports among which a sequence goes round; nil for all.
     package var sequenceRange: ClosedRange<UInt16>?
+    /// Whether it drops what does not fit the numbers of a TCP connection that it has seen.
+    package var tracksWindows = true
     /// Whether it swallows ICMP errors.
     package var dropsICMP = false
 

@@ -61,6 +61,7 @@ extension NATBehavior {
             case .reset: .reset
             case .accept: .accept
             }
+        tracksWindows = box.tracksWindows
         capacity = box.capacity
         if let range = box.sequenceRange { portRange = range }
         foreignFlowsPerSecond = foreignFlows

@@ -161,6 +161,7 @@ extension BoxSpecification {
         note("refresh", \.isRefreshedByInbound, isRefreshedByInbound ? "both" : "out")
         note("pool", \.poolSize, String(poolSize))
         note("maxflows", \.capacity, String(capacity ?? 0))
+        note("track", \.tracksWindows, tracksWindows ? "1" : "0")
         note("icmp", \.dropsICMP, dropsICMP ? "drop" : "pass")
         return words
     }

@@ -14,7 +14,7 @@ extension SiteSpecification {
     /// The names of the options, without the prefixes `udp_`, `tcp_` and `cgn_` that some of them take.
     package static let optionNames = [
         "nat", "udp", "tcp", "cgn", "map", "filter", "alloc", "block", "unsol", "hairpin", "udp_to", "tcp_to", "syn_to",
-        "timer", "refresh", "pool", "maxflows", "icmp", "mtu",
+        "timer", "refresh", "pool", "maxflows", "track", "icmp", "mtu",
     ]
 
     /// Reads the language of sites: a type such as `port`, or `option=value`, separated by commas.

@@ -60,6 +60,7 @@ extension BoxSpecification {
         }
         if isLifetimeAbsolute { extras.append(Text("mappings end even when used", zh: "映射到期即失效，使用中也不例外")) }
         if !isRefreshedByInbound { extras.append(Text("only outbound packets refresh", zh: "仅出站数据包可续期")) }
+        if !tracksWindows { extras.append(Text("does not track TCP's numbers", zh: "不跟踪 TCP 序列号")) }
         if dropsICMP { extras.append(Text("swallows ICMP errors", zh: "丢弃 ICMP 错误")) }
         return extras
     }

@@ -157,6 +157,7 @@ struct SiteSpecificationReader {
             try choice(prefix + "refresh", [("both", true), ("out", false)]) ?? box.isRefreshedByInbound
         box.poolSize = try number(prefix + "pool", 1...16) ?? box.poolSize
         if let most = try number(prefix + "maxflows", 0...65_535) { box.capacity = most == 0 ? nil : most }
+        box.tracksWindows = try choice(prefix + "track", [("1", true), ("0", false)]) ?? box.tracksWindows
         box.dropsICMP = try choice(prefix + "icmp", [("pass", false), ("drop", true)]) ?? box.dropsICMP
     }
 

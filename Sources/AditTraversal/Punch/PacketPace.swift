@@ -1,27 +1,29 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-internal import AditCore
+package import AditCore
 
 /// Holds packets back so that never more than so many leave in any second.
 ///
 /// The packets that TCP will send by itself are counted when they will leave, unless the connection is over before.
-struct PacketPace: Sendable {
+package struct PacketPace: Sendable {
     /// After how long TCP sends a SYN again, counted from the first (RFC 6298 section 2, doubling).
-    static let repetitions: [Duration] = [.seconds(1), .seconds(3), .seconds(7), .seconds(15)]
+    package static let repetitions: [Duration] = [.seconds(1), .seconds(3), .seconds(7), .seconds(15)]
 
     private static let second: Int64 = 1_000_000_000
 
-    let limit: Int
+    /// How many packets may leave in any second.
+    package let limit: Int
     /// When packets left, or will leave, in order.
     private var stamps: [Int64] = []
 
-    init(_ limit: Int) {
+    /// Makes a pace of so many packets in any second.
+    package init(_ limit: Int) {
         self.limit = max(1, limit)
     }
 
     /// Takes a packet's place, and those of what follows it; false when there is none.
-    mutating func take(at now: Instant, repeating: [Duration] = []) -> Bool {
+    package mutating func take(at now: Instant, repeating: [Duration] = []) -> Bool {
         let start = now.nanoseconds
         let old = stamps.partitioningIndex { $0 > start - Self.second }
         if old > 0 { stamps.removeSubrange(..<old) }
@@ -32,7 +34,7 @@ struct PacketPace: Sendable {
     }
 
     /// Gives back what would have followed a packet that left at `sent`, because its connection is over.
-    mutating func giveBack(sent: Instant, at now: Instant) {
+    package mutating func giveBack(sent: Instant, at now: Instant) {
         for repetition in Self.repetitions {
             let stamp = sent.nanoseconds + repetition.wholeNanoseconds
             guard stamp > now.nanoseconds else { continue }
@@ -42,7 +44,7 @@ struct PacketPace: Sendable {
     }
 
     /// When there will be a place, as far as is known.
-    func next(at now: Instant) -> Instant {
+    package func next(at now: Instant) -> Instant {
         let index = stamps.partitioningIndex { $0 > now.nanoseconds - Self.second }
         guard stamps.count - index >= limit else { return now }
         return Instant(nanoseconds: max(stamps[stamps.count - limit] + Self.second, now.nanoseconds + 1))

@@ -116,11 +116,8 @@ package struct PortSearch: Sendable {
             flowCount += 1
         }
         prepareProbes(wanted)
-        if !wanted.waitsForOpener {
-            startProbing(at: now)
-        } else if probesLeft > 0 {
-            timers.set(.wait, at: now + Self.openerPatience)
-        }
+        isProbing = !wanted.waitsForOpener
+        if !isProbing, probesLeft > 0 { timers.set(.wait, at: now + Self.openerPatience) }
         round = open[...]
         work(at: now)
     }

@@ -70,6 +70,8 @@ package struct SearchOptions: Sendable, Hashable {
     package var largestBlock = 4096
     /// The time to live of an opener's packets; nil for the usual.
     package var openerTimeToLive: UInt8?
+    /// Whether a prober waits until the other side's ports are open; always so where openers do not reach its NAT.
+    package var waitsForOpener = false
 
     /// Makes the usual options.
     package init() {}
@@ -115,7 +117,7 @@ extension SearchPlan {
             return nil
         }
         plan?.openerTimeToLive = options.openerTimeToLive
-        plan?.waitsForOpener = options.openerTimeToLive != nil
+        plan?.waitsForOpener = options.waitsForOpener || options.openerTimeToLive != nil
         return plan
     }
 

@@ -60,6 +60,7 @@ package struct TCPPunch: Sendable {
     }
 
     private static let listener = PunchSocketID(1)
+    private static let ownPortAttempts = 3
 
     private let configuration: TCPPunchConfiguration
     private var random: any RandomNumberGenerator & Sendable
@@ -256,6 +257,10 @@ package struct TCPPunch: Sendable {
                 if dueAt > now { earliest = min(earliest ?? dueAt, dueAt) }
                 continue
             }
+            guard search == nil || attemptCount < configuration.limits.flows else {
+                targets[index].dueAt = nil
+                continue
+            }
             guard attempts.count < configuration.limits.sockets,
                 pace.take(at: now, repeating: isHasty ? [] : PacketPace.repetitions)
             else {
@@ -347,7 +352,9 @@ package struct TCPPunch: Sendable {
         let target = targets[index]
         // The port has a connection with the endpoint already: the one that the listener took.
         if end == .addressUnavailable, target.isShared, established.values.contains(target.endpoint) { return }
-        guard !target.isLinked, target.attempts < configuration.attemptLimit, !isHasty else { return }
+        // A connection from a port of its own gets another port at the NAT, too, which soon is none that the peer aims at.
+        let limit = target.isShared ? configuration.attemptLimit : Self.ownPortAttempts
+        guard !target.isLinked, target.attempts < limit, !isHasty else { return }
         if target.attempts <= 3 {
             trace(PunchWords.again(configuration.name, configuration.peerName, target.endpoint, end))
         }

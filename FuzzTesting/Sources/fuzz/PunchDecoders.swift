@@ -1,0 +1,1 @@
+../../../Tests/AditTraversalTests/Replay/PunchDecoders.swift
