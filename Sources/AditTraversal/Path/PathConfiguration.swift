@@ -7,7 +7,7 @@ package struct PathConfiguration: Sendable, Equatable {
     package var ownID: PathPeerID
     /// Which paths are wanted.
     package var policy: PathPolicy
-    /// Which tactics may be used for direct paths; candidates and relays need none.
+    /// Which tactics may be used for direct paths; without `.plain` no candidates but the relay's are told.
     package var tactics: Set<PathTactic>
     /// The server's services.
     package var server: PathServer

@@ -15,6 +15,7 @@ extension PathDescription {
         static let tcp: UInt8 = 7
         static let search: UInt8 = 8
         static let reason: UInt8 = 9
+        static let relay: UInt8 = 10
     }
 
     private enum Flag {
@@ -31,6 +32,7 @@ extension PathDescription {
         }
         bytes.appendLongField(Tag.flags, [(isComplete ? Flag.isComplete : 0) | (isQuiet ? Flag.isQuiet : 0)])
         bytes.appendLongField(Tag.policy, [PathPolicyCoding.code(policy)])
+        bytes.appendLongField(Tag.relay, [PathPolicyCoding.code(relay)])
         var value: [UInt8] = []
         nat.encode(into: &value)
         bytes.appendLongField(Tag.nat, value)
@@ -70,6 +72,7 @@ extension PathDescription {
                 description.isComplete = flags & Flag.isComplete != 0
                 description.isQuiet = flags & Flag.isQuiet != 0
             case Tag.policy: description.policy = PathPolicyCoding.policy(try value.number()) ?? .automatic
+            case Tag.relay: description.relay = PathPolicyCoding.relay(try value.number())
             case Tag.nat: description.nat = try PathNAT.decode(value)
             case Tag.openers: description.openers = try PathOpenersOffer.decode(value)
             case Tag.tcp: description.tcp = try PathTCPOffer.decode(value)
@@ -95,13 +98,30 @@ extension PathDescription {
     }
 }
 
-/// The numbers of policies on the wire.
+/// The numbers of policies and transports on the wire.
 enum PathPolicyCoding {
     static func code(_ policy: PathPolicy) -> UInt8 {
         switch policy {
         case .automatic: 0
         case .directOnly: 1
         case .relayOnly: 2
+        }
+    }
+
+    static func code(_ relay: PathRelayTransport) -> UInt8 {
+        switch relay {
+        case .udp: 0
+        case .tcp: 1
+        case .tls: 2
+        }
+    }
+
+    /// How a relay is reached; over TLS for one of a later version.
+    static func relay(_ code: UInt8) -> PathRelayTransport {
+        switch code {
+        case 0: .udp
+        case 1: .tcp
+        default: .tls
         }
     }
 

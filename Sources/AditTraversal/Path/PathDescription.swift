@@ -17,6 +17,8 @@ package struct PathDescription: Sendable, Equatable {
     package var isQuiet: Bool
     /// What is known of the NAT in front of this end.
     package var nat: PathNAT
+    /// How this end reaches its relay.
+    package var relay = PathRelayTransport.udp
     /// Openers on fresh sockets; nil until they are tried.
     package var openers: PathOpenersOffer?
     /// Punching by TCP; nil until it is tried.

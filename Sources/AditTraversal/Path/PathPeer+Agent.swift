@@ -43,6 +43,7 @@ extension PathPeer {
 
     private mutating func valid(_ pair: ICEPair, at now: Instant) {
         accept(from: pair)
+        if case .opener? = sockets[pair.base.number]?.use { output(.learntNeedOfOpeners) }
         if pair.isRelayed {
             // The relay has seen the peer send from there, and the peer has answered what was sent there.
             if pair.local.type == .relayed, pair.remote.type != .relayed, provenAddresses.count < Self.endpointLimit {

@@ -42,7 +42,12 @@ extension PathPeer {
 
     private var pathKind: PathKind {
         guard let selected else { return .none }
-        if selected.isRelayed { return .relayed(relayTransport) }
+        if selected.isRelayed {
+            // The slower of both ways to the relay, so that both ends say the same.
+            let order: [PathRelayTransport] = [.tls, .tcp]
+            let used = [relayTransport, remote?.relay ?? .udp]
+            return .relayed(order.first { used.contains($0) } ?? .udp)
+        }
         return .direct(selected.local.transport)
     }
 

@@ -12,6 +12,7 @@ extension PathPeer {
         description.policy = world.policy
         description.isQuiet = world.isQuiet
         description.nat = world.nat
+        description.relay = relayTransport
         description.openers = openers?.offer
         description.tcp = tcp?.offer
         description.search = search?.offer
@@ -123,7 +124,8 @@ extension PathPeer {
     /// Whether both ends' policies allow packets to such a candidate, or from it.
     private func isAllowed(_ candidate: ICECandidate) -> Bool {
         switch policy {
-        case .automatic: true
+        // A tactic that is asked for alone has to do without the plain checks.
+        case .automatic: candidate.type == .relayed || world.tactics.contains(.plain)
         case .directOnly: candidate.type != .relayed
         case .relayOnly: candidate.type == .relayed
         }

@@ -212,7 +212,7 @@ extension PathPeer {
 
     /// Whether the peer may be in the same network: it is seen at the same address.
     private func isNear(_ mapped: [IPEndpoint]) -> Bool {
-        mapped.isEmpty || mapped.contains { world.addresses.contains($0.address) }
+        world.stunTCP.isEmpty || mapped.contains { world.addresses.contains($0.address) }
     }
 
     /// What is connected to of what the peer told: few endpoints, since nobody there has yet shown to be the peer.
