@@ -4,6 +4,7 @@
 import AditClient
 import AditCore
 import AditTransport
+import AditWire
 import ArgumentParser
 import Logging
 import NIOCore

@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditWire
 
 /// Events as JSON objects: the stable interface for programs. Members are only ever added.
 enum EventJSON {
