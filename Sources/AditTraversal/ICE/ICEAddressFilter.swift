@@ -40,10 +40,9 @@ package struct ICEAddressFilter: Sendable, Equatable {
 
     /// Why the endpoint is not aimed at; nil when it may be.
     package func refusal(of endpoint: IPEndpoint, over transport: ICETransport = .udp) -> Refusal? {
-        if !Self.isLikely(port: endpoint.port, over: transport), !trusted.contains(endpoint.address.unmapped) {
-            return .port
-        }
-        return refusal(of: endpoint.address)
+        if let refusal = refusal(of: endpoint.address) { return refusal }
+        if Self.isLikely(port: endpoint.port, over: transport) { return nil }
+        return endpoint.port != 0 && trusted.contains(endpoint.address.unmapped) ? nil : .port
     }
 
     private func refusal(of address: IPAddress) -> Refusal? {

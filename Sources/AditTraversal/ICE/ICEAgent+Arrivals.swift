@@ -212,7 +212,8 @@ extension ICEAgent {
             tieBreaker = random.next()
             change(to: role == .controlling ? .controlled : .controlling, at: now)
         }
-        if pairs[index].state == .succeeded { return }
+        // With the new role another pair may have been chosen, and this one removed.
+        guard pairs[index].state != .succeeded, pairs[index].state != .removed else { return }
         set(index, .waiting)
         trigger(index)
     }

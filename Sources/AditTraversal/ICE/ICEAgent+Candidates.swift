@@ -165,6 +165,7 @@ extension ICEAgent {
         }
         pairIndex[key] = index
         waitingCount += 1
+        allAreFrozen = false
         failureAt = nil
         hasFailed = false
         if configuration.timing.freezes, isBusy(foundation(of: index), except: index) { pairs[index].state = .frozen }
@@ -187,6 +188,7 @@ extension ICEAgent {
         let isWaiting = state == .waiting || state == .frozen
         if (old == .waiting || old == .frozen) != isWaiting { waitingCount += isWaiting ? 1 : -1 }
         pairs[index].state = state
+        allAreFrozen = false
         if state != .inProgress { dues[index] = .max }
     }
 

@@ -17,10 +17,13 @@ extension ICEAgent {
     /// Does one thing that is due; false when nothing is, or when the next has to wait for its turn.
     private mutating func step(at now: Instant) -> Bool {
         guard allChecks.allows(at: now) else { return false }
-        if generation.remote != nil, newChecks.allows(at: now), let index = nextNew() {
-            newChecks.take(at: now)
-            begin(index, at: now)
-            return true
+        if hasNew, newChecks.allows(at: now) {
+            if let index = nextNew() {
+                newChecks.take(at: now)
+                begin(index, at: now)
+                return true
+            }
+            allAreFrozen = waitingCount > 0
         }
         var first = -1
         var earliest = now.nanoseconds
@@ -31,6 +34,11 @@ extension ICEAgent {
         guard first >= 0 else { return false }
         serve(first, at: now)
         return true
+    }
+
+    /// Whether a pair may be there whose first check is due.
+    var hasNew: Bool {
+        generation.remote != nil && (!triggered.isEmpty || waitingCount > 0 && !allAreFrozen)
     }
 
     /// The pair to check next: one that the peer checked, else the best that waits (RFC 8445 section 6.1.4.2).

@@ -64,7 +64,10 @@ extension ICEAgent {
         }
         if bases[base].isStream {
             // The other end of a connection leads nowhere without it.
-            for place in freed where remotes[place].state == .learned { forget(remote: place) }
+            let used = Set(pairs.filter { $0.state != .removed }.map(\.remote))
+            for place in freed where remotes[place].state == .learned && !used.contains(place) {
+                forget(remote: place)
+            }
         }
         bases[base].candidates = []
         bases[base].isLost = true

@@ -36,6 +36,8 @@ package struct ICEAgent: Sendable {
     var lastSerial: UInt32 = 0
     /// How many pairs are waiting or frozen.
     var waitingCount = 0
+    /// Whether all of them wait for a pair of their foundation, as far as is known.
+    var allAreFrozen = false
     var triggered: [Int] = []
     var selected: Int?
     var lastSelection: Instant?
@@ -101,7 +103,7 @@ package struct ICEAgent: Sendable {
     /// When `.timer` is to be handed in; nil for never.
     package var nextDeadline: Instant? {
         var earliest = Int64.max
-        if generation.remote != nil, waitingCount > 0 || !triggered.isEmpty { earliest = newChecks.opening }
+        if hasNew { earliest = newChecks.opening }
         for due in dues where due < earliest { earliest = due }
         if earliest != .max { earliest = max(earliest, allChecks.opening) }
         for instant in [nominationAt, failureAt] {

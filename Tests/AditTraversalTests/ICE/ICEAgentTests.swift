@@ -164,6 +164,26 @@ import Testing
         #expect(world.selected(0)?.local.endpoint == world.selected(1)?.remote.endpoint)
     }
 
+    /// A pair that waits for one of its foundation waits without a timer that is due at once.
+    @Test func frozenPairsCostNoTime() throws {
+        var world = ICEWorld(timing: .standard, renominates: false)
+        let foundation = ICECandidate.priority(typePreference: 126, localPreference: 1)
+        world.socket(0, "198.51.100.1", isTold: false)
+        world.exchange()
+        for port in 4000..<4004 as Range<UInt16> {
+            let endpoint = ICEWorld.endpoint("203.0.113.9", port)
+            world.hand(0, .remote(ICECandidate(foundation: "f", priority: foundation, endpoint: endpoint, type: .host)))
+        }
+        var wakes = 0
+        for _ in 0..<200 {
+            guard let deadline = world.agents[0].nextDeadline, deadline < .zero + .seconds(10) else { break }
+            world.now = max(world.now, deadline)
+            world.hand(0, .timer)
+            wakes += 1
+        }
+        #expect(wakes < 20)
+    }
+
     @Test func nothingWorksAndTheAgentSaysSo() throws {
         var world = world(.symmetric, .symmetric, relays: false)
         world.run(.seconds(9))

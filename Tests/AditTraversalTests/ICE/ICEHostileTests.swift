@@ -33,6 +33,18 @@ import Testing
         #expect(world.agents[0].counters.checks == 0)
     }
 
+    @Test func connectionsWithNobodyAreNotUsed() {
+        for address in ["224.0.0.1", "127.0.0.1", "169.254.169.254", "10.0.0.1"] {
+            for port in [22, 4000] as [UInt16] {
+                var world = world()
+                let base = ICEBaseID(77)
+                let local = ICEWorld.endpoint("198.51.100.1", 4000)
+                world.hand(0, .streamOpened(base: base, local: local, remote: ICEWorld.endpoint(address, port)))
+                #expect(world.agents[0].counters.checks == 0 && world.agents[0].pairCount == 0)
+            }
+        }
+    }
+
     @Test func privateAddressesAreForThoseInPrivateNetworks() {
         let filter = ICEAddressFilter(own: [ICEWorld.address("192.168.1.2")])
         #expect(filter.refusal(of: ICEWorld.endpoint("10.0.0.1", 4000)) == nil)
