@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-package import AditCore
+internal import AditCore
 package import AditTraversal
 
 /// How often searches succeed, played many times: prediction, window, birthday and block against the NATs for which they are.
