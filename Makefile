@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release lint bench grid load fuzz docs
+.PHONY: help demo test build release lint bench grid load paths fuzz docs
 
 help: ## what each target does
 	@awk -F ': ## ' '/^[a-z]+: ## /{ printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bu
 
 grid: ## every pair of NAT kinds in the simulated internet against theory, with the release binary (SEEDS=20)
 	@$(or $(ADIT),dist/adit) lab grid --seeds $(or $(SEEDS),20)
+
+paths: ## two devices behind each pair of NATs of the real kernel, with the release binary (as root)
+	@ADIT=$(or $(ADIT),dist/adit) python3 IntegrationTests/path_kernel.py --all
 
 load: ## thousands of visitors and tunnels, restarts and frozen links, with the release binary
 	@ADIT=$(or $(ADIT),dist/adit) python3 IntegrationTests/load.py --full

@@ -111,7 +111,7 @@ class Device:
 
     # The session.
 
-    def hello(self, payload_bytes=None):
+    def hello(self, payload_bytes=None, features=FEATURES):
         """Opens the control stream and exchanges hellos."""
         self.client_hello = (
             payload_bytes
@@ -121,7 +121,7 @@ class Device:
                     "capabilities": {
                         "message": {"codecs": ["json"]},
                         "crypto": {"algorithms": ["aes-256-gcm"], "clientRandom": encoded(os.urandom(32))},
-                        "adit": {"version": 1, "features": FEATURES, "deviceKey": encoded(self.public_key)},
+                        "adit": {"version": 1, "features": features, "deviceKey": encoded(self.public_key)},
                     },
                 }
             ).encode()
