@@ -266,7 +266,7 @@ class StunTests(unittest.TestCase):
         self.assertEqual(source, (SECOND, self.alternate))
 
     def test_what_is_no_request_is_not_answered(self):
-        self.start_pair()
+        self.start_pair("--no-turn")
         client = self.client()
         good, _ = stun.request()
         wrong = [b"", b"\0", good[:19], good + b"\0", good[:2] + b"\0\4" + good[4:], os.urandom(20), b"\xff" * 100]

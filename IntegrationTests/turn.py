@@ -289,9 +289,13 @@ class TurnTests(unittest.TestCase):
             "127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1",
             "169.254.169.254", "224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1",
         ):
+            # The relay's own address is permitted for other relays; nothing leaves for it.
             if address != "127.0.0.1":
                 self.assert_code(403, client.permit, address)
-            self.assert_code(403, client.bind, 0x4000, (address, service.getsockname()[1]))
+                self.assert_code(403, client.bind, 0x4000, (address, service.getsockname()[1]))
+        client.permit("127.0.0.1")
+        client.bind(0x4001, service.getsockname())
+        client.send_channel(0x4001, b"to a service")
         for port in (self.port, self.session, service.getsockname()[1]):
             client.send(b"to a service", ("127.0.0.1", port))
         service.settimeout(0.3)

@@ -62,7 +62,7 @@ enum TURNMessageKind {
             return
         }
         switch (message[0], message[1] & 0xEF) {
-        case (0x40...0x4F, _), (0, 3), (0, 4), (0, 6), (0, 8), (0, 9): self = .relayed
+        case (0x40...0x7F, _), (0, 3), (0, 4), (0, 6), (0, 8), (0, 9): self = .relayed
         default: self = .binding
         }
     }

@@ -19,7 +19,7 @@ extension TURNRelay {
         precondition(message.lowerBound >= Self.headroom, "the buffer lacks headroom")
         guard message.count >= ChannelData.headerByteCount else { return malformed() }
         let type = buffer.bytes.bigEndianUInt16(at: message.lowerBound)
-        if type >> 12 == 4 { return forwardChannel(&buffer, message, type, from: client, at: now) }
+        if type >> 14 == 1 { return forwardChannel(&buffer, message, type, from: client, at: now) }
         if type == Self.sendIndication { return forwardIndication(&buffer, message, from: client, at: now) }
         return type >> 14 == 0 ? .control : malformed()
     }

@@ -25,7 +25,8 @@ extension TURNRelay {
             let place = allocation(of: request, caller, at: now)
         else { return }
         if refuseUnknown(request, caller) { return }
-        guard let number = request.channel, ChannelData.numbers.contains(number), let peer = request.peers.first,
+        // coturn's clients still choose among all numbers of RFC 5766; nothing else on these ports begins like them.
+        guard let number = request.channel, ChannelData.numbersOfOlderClients.contains(number), let peer = request.peers.first,
             peer.port != 0
         else { return refuse(request, .badRequest, caller) }
         let expiry = now + .seconds(TURNRelayConfiguration.channelLifetime)

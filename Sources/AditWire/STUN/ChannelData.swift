@@ -9,12 +9,14 @@ internal import AditCore
 package enum ChannelData {
     /// The numbers of channels (RFC 8656 section 12).
     package static let numbers: ClosedRange<UInt16> = 0x4000...0x4FFF
+    /// The numbers that clients of RFC 5766 section 11 use; a server takes them all.
+    package static let numbersOfOlderClients: ClosedRange<UInt16> = 0x4000...0x7FFF
     /// The length of number and length field, in bytes.
     package static let headerByteCount = 4
 
-    /// Whether the first two bits are those of a channel's number rather than those of STUN (RFC 7983 section 7).
+    /// Whether the first two bits are those of a channel's number rather than those of STUN (RFC 5766 section 11).
     package static func looksLike(_ bytes: RawSpan) -> Bool {
-        bytes.byteCount >= headerByteCount && bytes.byte(at: 0) & 0xF0 == 0x40
+        bytes.byteCount >= headerByteCount && bytes.byte(at: 0) & 0xC0 == 0x40
     }
 
     /// The number, and where the data lies; nil when it is no such message, or is cut.
@@ -51,7 +53,7 @@ package enum ChannelData {
     ) throws(STUNError) -> Int? {
         guard bytes.byteCount > 0 else { return nil }
         guard bytes.byte(at: 0) & 0xC0 != 0 else { return try STUNMessage.byteCount(inStream: bytes, limit: limit) }
-        guard bytes.byte(at: 0) & 0xF0 == 0x40 else { throw .notSTUN }
+        guard bytes.byte(at: 0) & 0xC0 == 0x40 else { throw .notSTUN }
         guard bytes.byteCount >= headerByteCount else { return nil }
         let length = Int(bytes.bigEndianUInt16(at: 2))
         let count = headerByteCount + (length + 3) & ~3

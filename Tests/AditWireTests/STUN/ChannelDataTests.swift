@@ -37,8 +37,8 @@ import Testing
     }
 
     @Test func otherProtocolsAreToldApart() throws {
-        for first: UInt8 in [0, 3, 0x3F, 0x50, 0x7F, 0x80, 0xFF] { #expect(decode([first, 0, 0, 0]) == nil) }
-        #expect(throws: STUNError.notSTUN) { try byteCount([0x50, 0, 0, 0]) }
+        for first: UInt8 in [0, 3, 0x3F, 0x80, 0xFF] { #expect(decode([first, 0, 0, 0]) == nil) }
+        #expect(throws: STUNError.notSTUN) { try byteCount([0x80, 0, 0, 0]) }
         #expect(throws: STUNError.notSTUN) { try byteCount([0x16, 3, 1, 0].map { $0 | 0x80 }) }
         #expect(throws: STUNError.length(65_535)) { try byteCount([0x40, 0, 0xFF, 0xFF], limit: 1000) }
         #expect(try byteCount([]) == nil)
