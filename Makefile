@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release lint bench grid load paths fuzz docs
+.PHONY: help demo test build release lint bench grid rates load paths fuzz docs
 
 help: ## what each target does
 	@awk -F ': ## ' '/^[a-z]+: ## /{ printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -25,8 +25,12 @@ lint: ## format and syntax of every text
 bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun or turn, JSON=FILE)
 	@dev/bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
-grid: ## every pair of NAT kinds in the simulated internet against theory, with the release binary (SEEDS=20)
+grid: ## every pair of NAT kinds in the simulated internet against theory, punches and paths (SEEDS=20 PATHS=200)
 	@$(or $(ADIT),dist/adit) lab grid --seeds $(or $(SEEDS),20)
+	@$(or $(ADIT),dist/adit) lab grid --paths --seeds $(or $(PATHS),200)
+
+rates: ## how often searches for ports succeed in the simulated internet, with the release binary (PLAYS=40)
+	@$(or $(ADIT),dist/adit) lab rates --plays $(or $(PLAYS),40)
 
 paths: ## two devices behind each pair of NATs of the real kernel, with the release binary (as root)
 	@ADIT=$(or $(ADIT),dist/adit) python3 IntegrationTests/path_kernel.py --all

@@ -312,3 +312,61 @@ CANDIDATES = [
 save("ICECandidate", *CANDIDATES)
 FRAMED = b"".join(struct.pack(">H", len(each)) + each for each in CANDIDATES)
 save("ICEStream", *(bytes((size,)) + FRAMED for size in (0, 1, 2, 30, 255)), b"\3\0\0\0\0\xff\xff\1", b"\0")
+
+
+# Signals between devices that look for a path: a header, then fields of a tag, a length and a value.
+def field(tag, value):
+    return struct.pack(">BH", tag, len(value)) + value
+
+
+def seen_at(address, port):
+    return bytes((len(address),)) + address + struct.pack(">H", port)
+
+
+def signal(session, revision, *fields, kind=0, known=0):
+    return struct.pack(">BBQQII", 1, kind, session, known, revision, 0) + b"".join(fields)
+
+
+WHO = field(1, b"\4abcd" + b"0123456789abcdefghijkl")
+HOME, AWAY = seen_at(bytes((192, 168, 2, 2)), 4000), seen_at(bytes((192, 0, 2, 2)), 4000)
+PLACES = [
+    field(2, bytes((0, 0, 0)) + struct.pack(">I", 2130706431) + HOME + b"h1"),
+    field(2, bytes((1, 0, 2)) + struct.pack(">I", 1694498815) + AWAY + HOME + b"s1"),
+    field(2, bytes((3, 0, 0)) + struct.pack(">I", 16777215) + seen_at(bytes((203, 0, 113, 10)), 50000) + b"r2"),
+]
+OFFERS = [
+    field(6, bytes((1, 1, 1)) + AWAY), field(7, bytes((1, 6, 1)) + AWAY + HOME), field(8, bytes((1, 1, 2)) + AWAY + AWAY),
+]
+SIGNALS = [
+    signal(7, 1, WHO), signal(7, 2, WHO, *PLACES, field(3, b"\1"), field(4, b"\0")), signal(7, 3, WHO, *PLACES, *OFFERS),
+    signal(7, 4, WHO, *PLACES, field(8, bytes((1, 2, 1)) + AWAY)), signal(9, 1, WHO, PLACES[1], field(99, b"later")),
+    signal(7, 9, kind=1), signal(7, 9, kind=2),
+]
+save("PathSignal", *SIGNALS)
+TOLD = b"".join(b"\0" + bytes(((len(each) + 3) // 4,)) + each + bytes(-len(each) % 4) for each in SIGNALS)
+save(
+    "PathFinder", *(bytes((choice,)) + TOLD + bytes((5, 200, 3, 0, 5, 255, 13, 9)) * 6 for choice in range(0, 32, 2)),
+    *(bytes((choice,)) + random.Random(choice).randbytes(400) for choice in range(8)),
+)
+
+# A machine's choices, then what happens to its sockets: 0 connected, 6 targets, 7 go, 9 a search, 11 the deadline.
+save(
+    "TCPPunch", *(bytes((choice, 0, 0, 0x10, 6, 7, 0x20, 0x33, 11, 0x24, 11, 2, 0x55, 11)) for choice in (0, 1, 3, 5, 8)),
+    *(bytes((0, 0, 9 | kind << 4, 7)) + bytes((11, 0x33, 11, 0x44, 0x50)) * 20 for kind in range(16)),
+    *(bytes((number,)) + random.Random(number).randbytes(500) for number in range(10)),
+)
+save(
+    "PortSearch", *(bytes((kind, 60, 64, 9)) + bytes((0, 7) * 200) + bytes((3, 0xFC)) for kind in range(64)),
+    *(bytes((kind, 30, 30, kind)) + random.Random(kind).randbytes(300) for kind in range(16)),
+)
+
+
+def ports(*numbers):
+    return b"".join(struct.pack(">H", each) for each in numbers)
+
+
+SERIES = [
+    ports(5000, 5000, 5000, 5000), ports(5000, 5001, 5002, 5003), ports(5006, 5004, 5002, 5000), ports(65534, 65535, 1024, 1025),
+    ports(5000, 41000, 12345, 60001), ports(20100, 21000, 20345, 22001),
+]
+save("PortSamples", *(bytes((4 | flags,)) + one + other for flags in (0, 0x60, 0x80) for one in SERIES for other in SERIES))

@@ -21,10 +21,12 @@ struct LabCommand: ParsableCommand {
 
               adit lab nat sym port
               adit lab nat port,unsol=rst "port,cgn=full" --tcp --loss 5
+              adit lab nat addr port --tactic seven-steps
               adit lab matrix
             """,
         subcommands: [
-            LabNATCommand.self, LabMatrixCommand.self, LabGridCommand.self, LabKernelCommand.self, LabICECommand.self,
+            LabNATCommand.self, LabMatrixCommand.self, LabGridCommand.self, LabRatesCommand.self, LabKernelCommand.self,
+            LabICECommand.self,
         ]
     )
 }

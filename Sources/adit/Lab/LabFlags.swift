@@ -40,6 +40,20 @@ enum LabFlags {
         }
     }
 
+    /// How hosts try, from its word.
+    static func tactic(_ word: String) throws(AditError) -> PlayTactic {
+        if let tactic = PlayTactic(rawValue: word) { return tactic }
+        let words = PlayTactic.allCases.map(\.rawValue)
+        let list = words.joined(separator: ", ")
+        let nearest = KeySuggestion.nearest(to: word, among: words)
+        throw AditError(
+            .usage,
+            Text("--tactic \(word) is none that the lab knows", zh: "--tactic \(word) 不是实验可用的策略"),
+            why: [Text("it is one of \(list)", zh: "可用：\(list)")],
+            fix: nearest.map { Text(verbatim: "--tactic \($0)") }
+        )
+    }
+
     /// A run of the lab that has no end is a fault of the lab, not of the person.
     static func failure(_ failure: LabFailure) -> AditError {
         AditError(

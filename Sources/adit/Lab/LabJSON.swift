@@ -12,6 +12,7 @@ enum LabJSON {
             "a": .string(outcome.scenario.a.description),
             "b": .string(outcome.scenario.b.description),
             "transport": .string(outcome.transport.rawValue),
+            "tactic": .string(outcome.tactic.rawValue),
             "seed": .string(outcome.seed.description),
             "loss": .number(Int64((outcome.scenario.loss * 1000).rounded())),
             "latency": .number(microseconds(outcome.scenario.latency)),
@@ -42,6 +43,7 @@ enum LabJSON {
             "seen": side.seen.map { .string($0.description) },
             "path": side.path.map { .string($0.description) },
             "connected": side.connectedAt.map { .number(microseconds($0)) },
+            "packets": .number(Int64(side.packetCount)),
             "failure": side.failure.map { .string($0.words.in(language)) },
         ])
     }

@@ -10,13 +10,16 @@ struct LabNATCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nat",
         abstract: "Do two sites reach each other directly? Played in a simulated internet, with the reason.",
-        discussion: "`adit lab --help` has the words for a site. The same seed gives the same play."
-    )
+        discussion: """
+            `adit lab --help` has the words for a site. The same seed gives the same play.
 
-    /// The ways of punching that are played.
-    enum PlayedTactic: String, CaseIterable, ExpressibleByArgument {
-        case plain
-    }
+            Tactics: plain; tcp, both connect at once; seven-steps, one after the other, and seven-steps-kept, with the socket
+            of step 4 kept; prediction, window, birthday and block search the ports of NATs whose next port is not known.
+
+              adit lab nat addr port --tactic seven-steps
+              adit lab nat sym port --tactic birthday
+            """
+    )
 
     @Argument(help: "The first site, such as port or sym,unsol=rst.")
     var a: String
@@ -48,8 +51,13 @@ struct LabNATCommand: ParsableCommand {
     @Flag(name: .customLong("same-home"), help: "Both hosts are in the home of A.")
     var sameHome = false
 
-    @Option(help: "How the hosts try; plain: both send at the same time.")
-    var tactic = PlayedTactic.plain
+    @Option(
+        help: ArgumentHelp(
+            "How the hosts try: \(PlayTactic.allCases.map(\.rawValue).joined(separator: ", ")).",
+            valueName: "tactic"
+        )
+    )
+    var tactic = PlayTactic.plain.rawValue
 
     @Flag(help: "Every packet on every line.")
     var trace = false
@@ -65,12 +73,13 @@ struct LabNATCommand: ParsableCommand {
 
     func run() throws {
         let scenario = try scenario()
-        let transport = tcp ? PunchTransport.tcp : .udp
+        let play = PunchPlay(scenario, tcp ? .tcp : .udp, try LabFlags.tactic(tactic))
+        let transport = play.transport
         let verdict = Oracle(scenario).verdict(transport)
         var captured = LabCapture()
         let outcome: PlayOutcome
         do throws(LabFailure) {
-            outcome = try PunchPlay(scenario, transport).run(seed: LabSeed(seed)) { lab, isOver in
+            outcome = try play.run(seed: LabSeed(seed)) { lab, isOver in
                 if isOver {
                     captured.take(lab, trace: trace, pcap: pcap != nil, mermaid: mermaid != nil)
                 } else if trace || pcap != nil || mermaid != nil {

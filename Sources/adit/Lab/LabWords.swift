@@ -33,6 +33,7 @@ enum LabWords {
         }
         lines.append("")
         lines += result(outcome, style)
+        if let remark = outcome.tactic.remark { lines += ["", remark.in(language)] }
         return lines.map(style.spell)
     }
 
@@ -41,9 +42,14 @@ enum LabWords {
         let latency = Figures.duration(scenario.latency)
         let loss =
             scenario.loss > 0 ? Text(", \(percent(scenario.loss)) lost", zh: "，丢包 \(percent(scenario.loss))") : ""
+        let tactic =
+            outcome.tactic == .plain
+            ? Text("", zh: "")
+            : Text(", \(outcome.tactic.words.english)", zh: "，\(outcome.tactic.words.chinese)")
         return Text(
-            "Played over \(outcome.transport.name), \(latency) one way\(loss.english), seed \(outcome.seed):",
-            zh: "模拟 \(outcome.transport.name)，单程 \(latency)\(loss.chinese)，种子 \(outcome.seed)："
+            "Played over \(outcome.transport.name)\(tactic.english), \(latency) one way\(loss.english),"
+                + " seed \(outcome.seed):",
+            zh: "模拟 \(outcome.transport.name)\(tactic.chinese)，单程 \(latency)\(loss.chinese)，种子 \(outcome.seed)："
         )
     }
 
@@ -92,8 +98,11 @@ enum LabWords {
         )
         var lines = [style.paint("✓", .green) + " " + words.in(language)]
         for site in SiteName.allCases {
-            guard let path = outcome.sides[site]?.path else { continue }
-            lines.append("  \(site.rawValue) → \(path)")
+            guard let side = outcome.sides[site], let path = side.path else { continue }
+            let cost =
+                outcome.tactic.isSearch
+                ? Text(", \(side.packetCount) packets", zh: "，\(side.packetCount) 个包") : Text("", zh: "")
+            lines.append("  \(site.rawValue) → \(path)\(cost.in(language))")
         }
         return lines
     }
