@@ -83,7 +83,8 @@ package struct PathOracle: Sendable {
                     chance = nil
                     continue
                 }
-                chance = max(one, other)
+                // No search is certain: it has a budget, and packets are lost.
+                chance = max(min(one, 0.98), other)
             }
         }
         return PathForecast(

@@ -14,7 +14,7 @@ package struct PathPlay: Sendable {
     /// Whether the outcome tells each step.
     package var tellsSteps = false
     /// The longest play in virtual time, counted from the moment at which A begins.
-    package var limit = Duration.seconds(40)
+    package var limit = Duration.seconds(60)
     /// How much longer the lab runs when all is decided.
     package var linger = Duration.zero
 
@@ -303,7 +303,8 @@ package final class PathStage {
         switch (one.kind, other.kind) {
         case (.direct, .direct): return a.directByteAt != nil && b.directByteAt != nil
         case (.relayed, .relayed): return a.firstByteAt != nil && b.firstByteAt != nil
-        case (.none, .none): return true
+        // Where a relay is wanted, none yet is not none at all.
+        case (.none, .none): return SiteName.allCases.contains { scenario.policy(of: $0) == .directOnly }
         default: return false
         }
     }

@@ -10,9 +10,8 @@ extension PathReason {
         let how: Text =
             switch kind {
             case .none: Text("no path", zh: "没有路径")
-            case .relayed(.udp): Text("relayed", zh: "经中继")
-            case .relayed(.tcp): Text("relayed over TCP", zh: "经 TCP 中继")
-            case .relayed(.tls): Text("relayed over TLS", zh: "经 TLS 中继")
+            // Each end may reach the relay over another transport: that is no part of what both tell.
+            case .relayed: Text("relayed", zh: "经中继")
             case .direct(.udp): Text("direct", zh: "直连")
             case .direct(.tcp): Text("direct over TCP", zh: "TCP 直连")
             }
