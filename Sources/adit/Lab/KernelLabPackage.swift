@@ -32,6 +32,9 @@ enum KernelLabPackage {
         }
     }
 
+    /// The path of this program; nil where the system does not tell.
+    static func program() -> String? { places().last.flatMap { $0.hasPrefix("/") ? $0 : nil } }
+
     /// Whether the lab's command with these words changes anything in the kernel.
     static func needsRoot(_ words: [String]) -> Bool {
         !words.contains("--help") && !words.contains("-h") && words.first != "rules"

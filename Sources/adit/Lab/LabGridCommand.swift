@@ -27,6 +27,18 @@ struct LabGridCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Packets lost on the way between any two places.", valueName: "percent"))
     var loss = 0.0
 
+    @Flag(
+        help:
+            "Devices that look for paths with everything Adit has, instead of bare punches, over losses of 0 to 5 percent."
+    )
+    var paths = false
+
+    @Option(help: "How many of the seeds pairs are played with that need a search, with --paths.")
+    var searchSeeds = 4
+
+    @Option(help: "Only every n-th pair, with --paths.")
+    var every = 1
+
     @Flag(help: "UDP alone.")
     var udp = false
 
@@ -41,6 +53,7 @@ struct LabGridCommand: AsyncParsableCommand {
         guard let last = Optional(seed.addingReportingOverflow(UInt64(count - 1))), !last.overflow else {
             throw AditError(.usage, Text("--seed is too large", zh: "--seed 太大"))
         }
+        if paths { return try await runPaths(seeds: seed...last.partialValue) }
         var grid = LabGrid(seeds: seed...last.partialValue, loss: try LabFlags.loss(loss))
         if udp != tcp { grid.transports = udp ? [.udp] : [.tcp] }
         let workers = try LabFlags.number(threads, "--threads", 1...64)
@@ -65,6 +78,47 @@ struct LabGridCommand: AsyncParsableCommand {
             for line in LabWords.grid(figures, ProcessFacts.style()) { StandardStream.line(line) }
         }
         if tally.disagreementCount > 0 { throw ExitCode(1) }
+    }
+
+    private func runPaths(seeds: ClosedRange<UInt64>) async throws {
+        var grid = PathGrid(
+            seeds: seeds,
+            searchSeedCount: try LabFlags.number(searchSeeds, "--search-seeds", 1...10_000)
+        )
+        if loss > 0 { grid.losses = [try LabFlags.loss(loss)] }
+        let workers = try LabFlags.number(threads, "--threads", 1...64)
+        let step = try LabFlags.number(every, "--every", 1...grid.pairCount)
+        let start = ContinuousClock.now
+        let tally: PathGrid.Tally
+        do {
+            tally = try await Self.play(grid, every: step, threads: workers)
+        } catch let failure as LabFailure {
+            throw LabFlags.failure(failure)
+        }
+        let figures = PathGridFigures(tally: tally, seconds: (ContinuousClock.now - start).inSeconds, threads: workers)
+        if json {
+            StandardStream.line(PathGridScreen.json(figures).text)
+        } else {
+            for line in PathGridScreen.lines(figures, ProcessFacts.style()) { StandardStream.line(line) }
+        }
+        if tally.faultCount > 0 || !PathGrid.isFair(tally) { throw ExitCode(1) }
+    }
+
+    private static func play(_ grid: PathGrid, every step: Int, threads: Int) async throws -> PathGrid.Tally {
+        try await withThrowingTaskGroup(of: PathGrid.Tally.self) { group in
+            for worker in 0..<threads {
+                group.addTask {
+                    var tally = PathGrid.Tally()
+                    for pair in stride(from: worker * step, to: grid.pairCount, by: threads * step) {
+                        tally.add(try grid.play(pair: pair))
+                    }
+                    return tally
+                }
+            }
+            var all = PathGrid.Tally()
+            for try await tally in group { all.add(tally) }
+            return all
+        }
     }
 
     /// Plays all pairs; each thread takes every n-th, because neighbours in the grid cost alike.

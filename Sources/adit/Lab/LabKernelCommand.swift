@@ -25,19 +25,22 @@ struct LabKernelCommand: ParsableCommand {
         guard let package = KernelLabPackage.find(above: KernelLabPackage.places()) else { throw Self.notFound }
         if geteuid() != 0, KernelLabPackage.needsRoot(words) { throw Self.notRoot(words) }
         setenv("NATLAB_PROGRAM", "adit lab kernel", 1)
-        // From here on this process is Python: its streams, signals and exit status are the lab's.
-        let program = ["python3", package] + words
+        throw Self.become(["python3", package] + words)
+    }
+
+    /// Makes this process Python: its streams, signals and exit status are the lab's. Comes back only when that fails.
+    static func become(_ program: [String]) -> AditError {
         var pointers = program.map { strdup($0) } + [nil]
         execvp("python3", &pointers)
         for pointer in pointers { free(pointer) }
-        throw AditError(
+        return AditError(
             .usage,
             Text("the kernel lab needs Python 3, which is not here", zh: "内核实验室需要 Python 3，但此处没有"),
             fix: Text("apt-get install python3")
         )
     }
 
-    private static let notFound = AditError(
+    static let notFound = AditError(
         .usage,
         Text("the kernel lab is part of Adit's source tree, which is not here", zh: "内核实验室属于 Adit 源码目录，但此处没有"),
         why: [
@@ -50,10 +53,14 @@ struct LabKernelCommand: ParsableCommand {
     )
 
     private static func notRoot(_ words: [String]) -> AditError {
+        needsRoot("sudo adit lab kernel \(words.joined(separator: " "))")
+    }
+
+    static func needsRoot(_ fix: String) -> AditError {
         AditError(
             .usage,
             Text("the kernel lab makes network namespaces, which needs root", zh: "内核实验室要创建网络命名空间，需要 root 权限"),
-            fix: Text("sudo adit lab kernel \(words.joined(separator: " "))")
+            fix: Text(verbatim: fix)
         )
     }
 }

@@ -72,6 +72,18 @@ import Testing
         #expect(lines.filter { $0.contains("✗ 0/2") }.count == 2)
     }
 
+    @Test("The table of paths has a cell for each pair, and a sentence for each that is not plainly direct")
+    func paths() throws {
+        let sites = try ["full", "sym"].map { text in try SiteSpecification(text) }
+        let rows = try PathMatrix(sites, seedCount: 1).play(.udp)
+        let lines = PathMatrixScreen.lines(rows, .udp, plain)
+        #expect(lines.contains("4 of 4 connected, 3 direct"))
+        #expect(lines.count(where: { $0.hasPrefix("  A=sym B=sym: relayed: ") }) == 1)
+        let table = PathMatrixScreen.json([(.udp, rows)], .english).text
+        #expect(try JSONSerialization.jsonObject(with: Data(table.utf8)) is [String: Any])
+        #expect(table.contains("\"reason\":\"both-symmetric\""))
+    }
+
     @Test("JSON is valid and has what programs need", arguments: [("port", "port", true), ("sym", "port", false)])
     func json(a: String, b: String, works: Bool) throws {
         let scenario = try LabScenario(a, b)
@@ -95,7 +107,7 @@ import Testing
             ["nat", "port", "port", "--latency", "0"], ["nat", "port", "port", "--tactic", "magic"],
             ["nat", "port", "port", "--same-home", "--same-carrier"],
             ["nat", "port", "port", "--pcap", "/nowhere/at/all"],
-            ["matrix", "prot"], ["matrix", "--seeds", "0"], ["grid", "--threads", "0"], ["grid", "--seeds", "0"],
+            ["matrix", "prot"], ["matrix", "--tactic", "magic"], ["matrix", "--kernel", "full"], ["matrix", "--seeds", "0"], ["grid", "--threads", "0"], ["grid", "--seeds", "0"],
             ["nothing"],
         ]
     )
