@@ -43,7 +43,7 @@ extension PathPeer {
 
     private mutating func startOpeners(round: UInt8, at now: Instant) {
         stopOpeners(at: now)
-        guard let number = open(.opener, .udp(local: freshEndpoint)) else { return }
+        guard beginsRound(at: now), let number = open(.opener, .udp(local: freshEndpoint)) else { return }
         openers = Openers(offer: PathOpenersOffer(round: round), attempt: attemptAt, socket: number)
         tellSoon(at: now)
     }

@@ -24,7 +24,10 @@ extension PathPeer {
         new.local = world.nat
         new.remote = remote?.nat ?? .unknown
         if leads {
-            new.reason = facts(kind, at: now).reason
+            let facts = facts(kind, at: now)
+            // Until the relay has had its time there is no path yet, rather than none for a reason.
+            let isEarly = kind == .none && facts.relayLack == nil && !isAttemptOver
+            new.reason = isEarly ? .searching(a: facts.a.udp.kind, b: facts.b.udp.kind) : facts.reason
         } else if let reason = remote?.reason {
             new.reason = reason
         }

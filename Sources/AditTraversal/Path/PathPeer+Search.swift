@@ -57,7 +57,7 @@ extension PathPeer {
     /// A burst from a fresh socket shows what the NAT gives next.
     private mutating func startSampling(round: UInt8, at now: Instant) {
         stopSearch(at: now)
-        guard let number = open(.sampler, .udp(local: freshEndpoint)) else { return }
+        guard beginsRound(at: now), let number = open(.sampler, .udp(local: freshEndpoint)) else { return }
         search = Search(offer: PathSearchOffer(round: round), attempt: attemptAt, sampler: number)
         tellSoon(at: now)
     }

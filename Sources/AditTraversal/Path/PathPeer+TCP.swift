@@ -82,6 +82,7 @@ extension PathPeer {
 
     private mutating func startTCP(round: UInt8, at now: Instant) {
         stopTCP(at: now)
+        guard beginsRound(at: now) else { return }
         let tactic = tcpTactic
         let branch = PathGenerator.branch(&random)
         let machine: Punch.Machine

@@ -51,6 +51,17 @@ extension PathPeer {
         stopSearch(at: now)
     }
 
+    /// So many rounds may begin in a minute, over all tactics: what each aims at a peer's word is bounded, and so is the whole.
+    static let roundLimit = 8
+
+    /// Whether a round may begin, and then it has.
+    mutating func beginsRound(at now: Instant) -> Bool {
+        rounds.removeAll { now - $0 >= .seconds(60) }
+        guard rounds.count < Self.roundLimit else { return false }
+        rounds.append(now)
+        return true
+    }
+
     /// The address to which fresh sockets are bound.
     var freshEndpoint: IPEndpoint { IPEndpoint(world.address ?? .v4(0), 0) }
 

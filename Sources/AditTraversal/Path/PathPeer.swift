@@ -98,6 +98,8 @@ struct PathPeer: Sendable {
     /// From where payload of the peer's may come, oldest first.
     var validEndpoints: [ICEBaseEndpoint] = []
 
+    /// When rounds of tactics began, so that a peer cannot ask for one after the other.
+    var rounds: [Instant] = []
     /// Addresses at which the peer has answered a check through the relay: more than a few packets may be sent there.
     var provenAddresses: Set<IPAddress> = []
 

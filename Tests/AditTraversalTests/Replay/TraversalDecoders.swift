@@ -7,7 +7,9 @@ import AditWire
 
 /// What the fuzzer and the replay of its corpus feed to the machines of this room.
 enum TraversalDecoders {
-    static let all = [TURNDecoders.all, ICEDecoders.all, PunchDecoders.all].reduce(own) { $0.merging($1) { $1 } }
+    static let all = [TURNDecoders.all, ICEDecoders.all, PunchDecoders.all, PathDecoders.all].reduce(own) {
+        $0.merging($1) { $1 }
+    }
 
     private static let own: [String: @Sendable ([UInt8]) -> Void] = [
         "STUNResponder": stunResponder,

@@ -1,0 +1,1 @@
+../../../Tests/AditTraversalTests/Replay/PathDecoders.swift
