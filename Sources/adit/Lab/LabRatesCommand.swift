@@ -84,7 +84,7 @@ enum LabRatesScreen {
                 lines.append(style.paint(row.tactic.words.in(style.language), .bold))
                 kind = row.kind
             }
-            let story = Figures.padded("  \(row.transport.name)  \(row.a) \(row.b)", 44)
+            let story = Figures.padded("  \(row.transport.name)  \(row.a) \(row.b)  ", 58)
             lines.append(story + Figures.padded(words(row).in(style.language), 44) + figures(result, style.language))
         }
         return lines.map(style.spell)
