@@ -58,6 +58,7 @@ class Server:
 
     def __init__(self, name, process, port):
         self.name, self.process, self.port = name, process, port
+        self.sources = 0
         for _ in range(200):
             try:
                 client = self.client(timeout=0.2)
@@ -70,15 +71,21 @@ class Server:
                 break
         raise Failure("%s does not relay\n%s" % (name, process.log.read_text(errors="replace")[-1500:]))
 
+    def source(self):
+        """An address of its own for each client, as clients have."""
+        self.sources += 1
+        return "127.3.%d.%d" % divmod(self.sources % 60_000 + 1, 250)
+
     def client(self, stream=None, name="bench", timeout=5):
-        return Turn(("127.0.0.1", self.port), *credentials(SECRET, name), stream=stream, timeout=timeout)
+        server = ("127.0.0.1", self.port)
+        return Turn(server, *credentials(SECRET, name), source=self.source(), stream=stream, timeout=timeout)
 
     def flow(self, index, is_stream):
         """A client with a channel to a peer, and the peer."""
         for _ in range(20):
             stream = None
             if is_stream:
-                stream = socket.create_connection(("127.0.0.1", self.port))
+                stream = socket.create_connection(("127.0.0.1", self.port), source_address=(self.source(), 0))
                 stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client = self.client(stream, "bench-%d" % index)
             try:

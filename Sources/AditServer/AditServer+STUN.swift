@@ -45,6 +45,7 @@ extension AditServer {
                     turn,
                     realm: setup.publicHost,
                     places: places,
+                    requestsPerSecond: stun.requestsPerSecond,
                     parts: parts,
                     idle: opening.limits.idle
                 )

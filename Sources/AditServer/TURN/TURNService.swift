@@ -27,7 +27,15 @@ final class TURNService: Sendable {
     private let removed: NIOLockedValueBox<Set<String>>
     private let listeners = NIOLockedValueBox<(port: UInt16, tlsPort: UInt16, isOnSessionPort: Bool)>((0, 0, false))
 
-    init(_ setup: TURNSetup, realm: String, places: TURNPlaces, parts: AditServer.Parts, idle: TimeAmount) {
+    /// - Parameter requestsPerSecond: how many requests of a source that has shown no key are answered.
+    init(
+        _ setup: TURNSetup,
+        realm: String,
+        places: TURNPlaces,
+        requestsPerSecond: Int,
+        parts: AditServer.Parts,
+        idle: TimeAmount
+    ) {
         self.setup = setup
         self.realm = realm
         unixClock = parts.unixClock
@@ -53,6 +61,7 @@ final class TURNService: Sendable {
             deviceAllocationLimit: setup.maximumAllocationsPerDevice,
             deviceBytesPerSecond: setup.bandwidthPerDevice.map { Int(clamping: $0.bytesPerSecond) }
         )
+        configuration.limits = STUNLimits(responsesPerSecond: requestsPerSecond, burst: 2 * requestsPerSecond)
         configuration.software = "Adit \(parts.version)"
         let now = parts.clock.now()
         let relay = TURNRelay(

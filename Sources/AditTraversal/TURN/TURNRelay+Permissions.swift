@@ -26,8 +26,8 @@ extension TURNRelay {
         else { return }
         if refuseUnknown(request, caller) { return }
         // coturn's clients still choose among all numbers of RFC 5766; nothing else on these ports begins like them.
-        guard let number = request.channel, ChannelData.numbersOfOlderClients.contains(number), let peer = request.peers.first,
-            peer.port != 0
+        guard let number = request.channel, ChannelData.numbersOfOlderClients.contains(number),
+            let peer = request.peers.first, peer.port != 0
         else { return refuse(request, .badRequest, caller) }
         let expiry = now + .seconds(TURNRelayConfiguration.channelLifetime)
         allocations[place].channels.removeAll { $0.expiry <= now }
