@@ -16,6 +16,8 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case udpBlocked = 104
     /// No STUN server answers, so that nothing can be said about the network.
     case stunSilent = 106
+    /// A TURN server does not relay.
+    case relayUnusable = 107
     /// The invite was already used.
     case inviteUsed = 110
     /// The invite's time is over.
@@ -86,6 +88,14 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case wildcardMissing = 310
     /// A quota or a limit is reached.
     case limitReached = 320
+    /// No device of that name has joined the server.
+    case deviceUnknown = 410
+    /// The device, or the server, takes no part in finding paths between devices.
+    case pathsOff = 411
+    /// Another key than before speaks for a device.
+    case deviceKeyChanged = 412
+    /// There is no path to a device, neither direct nor relayed.
+    case noPath = 413
     /// A port that is attacked within a day was about to be opened to the whole internet.
     case riskyPort = 501
     /// No router answers requests for ports.

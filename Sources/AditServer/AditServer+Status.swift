@@ -75,6 +75,7 @@ extension AditServer {
             certificates: certificates.isEmpty ? nil : certificates.status(at: parts.unixClock.now()),
             stun: stunStatus,
             turn: turnStatus,
+            signals: setup.role == .adit ? policy.signalling.status : nil,
             publicPorts: setup.publicPorts.description,
             fingerprint: fingerprint.description,
             allowsFRP: setup.allowsFRP && setup.token != nil,

@@ -34,6 +34,8 @@ package enum DeviceEvent: Sendable, Equatable {
     case turnedAway(tunnel: String, TurnedAway)
     /// The server gave new credentials for its TURN.
     case turnOffered(TURNOffer)
+    /// Something about the path to another device.
+    case path(PathNews)
     /// The server is about to restart and asks the device to come back after that long.
     case draining(reconnectAfter: Duration)
     /// Nothing more will happen: the person stopped it (nil), or must mend something first.

@@ -16,8 +16,16 @@ package protocol DeviceLink: Sendable {
     /// Wants a tunnel no longer.
     func unregister(name: String)
 
+    /// Says something to another device, once; dropped while there is no session.
+    func signal(_ signal: AditPeerSignal)
+
     /// Says goodbye and closes; nothing is told after the future has succeeded.
     func stop() -> EventLoopFuture<Void>
+}
+
+extension DeviceLink {
+    /// Says nothing.
+    package func signal(_ signal: AditPeerSignal) {}
 }
 
 extension DeviceSession: DeviceLink {}

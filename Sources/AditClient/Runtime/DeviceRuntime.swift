@@ -23,6 +23,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     let tell: @Sendable (DeviceEvent) -> Void
     let state: NIOLockedValueBox<RuntimeState>
     private let link = NIOLockedValueBox<(any DeviceLink)?>(nil)
+    private let pathService = NIOLockedValueBox<PathService?>(nil)
     private let probeInterval: TimeAmount
 
     /// Makes a runtime for a server; `tell` hears every event, `diagnose` gives the facts of this machine.
@@ -54,6 +55,26 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         link.start()
     }
 
+    /// Takes part in finding paths between devices; before `start`, with a session that takes signals.
+    package func usePaths(_ parts: PathService.Parts) {
+        let link = link
+        let service = PathService(parts, on: loop) { signal in
+            link.withLockedValue { $0 }?.signal(signal)
+        } tell: { [weak self] news in
+            self?.pathNews(news)
+        }
+        pathService.withLockedValue { $0 = service }
+    }
+
+    /// The paths to other devices; nil when this process takes no part in finding any.
+    package var paths: PathService? { pathService.withLockedValue { $0 } }
+
+    private func pathNews(_ news: PathNews) {
+        guard !state.withLockedValue({ $0.isEnded }) else { return }
+        state.withLockedValue { $0.took(news, at: Self.unixSeconds()) }
+        tell(.path(news))
+    }
+
     /// Opens, changes and closes tunnels until just these are left; those that do not change are not touched.
     package func replaceTunnels(with orders: [TunnelOrder]) {
         let change = state.withLockedValue { $0.replace(with: orders) }
@@ -72,6 +93,8 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     /// Closes the tunnels and the session; visits end with it.
     package func stop() async {
         state.withLockedValue { $0.isEnded = true }
+        // The goodbye to other devices goes through the session.
+        try? await paths?.stop().get()
         let link = link.withLockedValue { $0 }
         try? await link?.stop().get()
         datagrams.closeAll()
@@ -95,7 +118,9 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         guard !state.withLockedValue({ $0.isEnded }) else { return }
         switch event {
         case .connecting, .heartbeatSent: break
-        case .connected(let connection): connected(connection)
+        case .connected(let connection):
+            connected(connection)
+            paths?.connected(connection)
         case .roundTrip(let trip):
             state.withLockedValue { state in
                 state.status.roundTripMs = trip.wholeNanoseconds / 1_000_000
@@ -103,6 +128,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             }
         case .disconnected(let error, let retryAfter):
             state.withLockedValue { $0.disconnected(error) }
+            paths?.disconnected()
             tell(.waiting(error, retryIn: retryAfter))
         case .refused(let error):
             state.withLockedValue { state in
@@ -119,10 +145,13 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             datagrams.close(name)
             tell(.closed(tunnel: name, error))
             endIfNothingIsLeft(error)
+        case .peerSignal(let signal): paths?.received(signal)
+        case .peerUnavailable(let answer): paths?.unavailable(answer)
         case .requestReport(let report): reported(report)
         case .visitorsRefused(let refused): turnedAway(refused)
         case .turnOffered(let offer):
             state.withLockedValue { $0.facts?.turn = offer }
+            paths?.renewed(offer)
             tell(.turnOffered(offer))
         case .draining(let delay): tell(.draining(reconnectAfter: delay))
         case .stopped: break

@@ -50,6 +50,7 @@ struct RuntimeState: Sendable {
     var status: DeviceStatus
     var tunnels: [String: Tunnel] = [:]
     var names: [String] = []
+    var paths: [String: DeviceStatus.Path] = [:]
     var facts: SessionFacts?
     var isEnded = false
     private var generations = 0
@@ -62,6 +63,7 @@ struct RuntimeState: Sendable {
     /// The status with the tunnels in the order in which they were asked for.
     var snapshot: DeviceStatus {
         var snapshot = status
+        snapshot.paths = paths.values.sorted { $0.peer < $1.peer }
         snapshot.tunnels = names.compactMap { tunnels[$0]?.statusNow }
         return snapshot
     }
@@ -86,6 +88,33 @@ struct RuntimeState: Sendable {
         for order in added { add(order) }
         names = orders.map(\.name)
         return (removed, added)
+    }
+
+    /// Takes note of a path, or that there is none any longer.
+    mutating func took(_ news: PathNews, at seconds: Int64) {
+        forgetOldPaths(at: seconds)
+        switch news {
+        case .changed(let name, let report), .roundTrip(let name, _, let report):
+            let before = paths[name]
+            var path = DeviceStatus.Path(name, report, own: facts?.deviceName ?? "", at: seconds)
+            if let before, before.endedAt == nil, before.kind == path.kind, before.transport == path.transport {
+                path.since = before.since
+            }
+            paths[name] = path
+        case .ended(let name, _):
+            if paths[name]?.endedAt == nil { paths[name]?.endedAt = seconds }
+        case .received, .trace, .problem: break
+        }
+    }
+
+    /// Paths that were given up are of interest for some minutes, and there is room for so many.
+    mutating func forgetOldPaths(at seconds: Int64) {
+        paths = paths.filter { $0.value.endedAt.map { seconds - $0 < 300 } ?? true }
+        while paths.count > 1024,
+            let oldest = paths.values.min(by: { ($0.endedAt ?? .max, $0.since) < ($1.endedAt ?? .max, $1.since) })
+        {
+            paths[oldest.peer] = nil
+        }
     }
 
     // MARK: The session

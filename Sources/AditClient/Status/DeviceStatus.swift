@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+package import AditCore
+package import AditTraversal
 package import AditWire
 
 /// What one running process answers when it is asked for its status; the JSON of its members is stable.
@@ -64,6 +66,46 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
         }
     }
 
+    /// The path to another device.
+    package struct Path: Sendable, Equatable, Codable {
+        /// A sentence in both languages.
+        package struct Words: Sendable, Equatable, Codable {
+            /// In English.
+            package var en: String
+            /// In simplified Chinese.
+            package var zh: String
+
+            /// Takes a text apart.
+            package init(_ text: Text) {
+                en = text.english
+                zh = text.chinese
+            }
+        }
+
+        /// The other device's name.
+        package var peer: String
+        /// `direct`, `relayed` or `none`.
+        package var kind: String
+        /// `udp`, `tcp` or `tls`; nil without a path.
+        package var transport: String?
+        /// The last measured round trip, in milliseconds; nil before there is one.
+        package var roundTripMs: Double?
+        /// Since when packets go this way, in seconds since 1970.
+        package var since: Int64
+        /// How the direct path was found; nil for another.
+        package var tactic: String?
+        /// Why packets go this way, the same on both devices.
+        package var reason: Words
+        /// Where packets leave from here; nil without a path.
+        package var local: String?
+        /// Where they are sent to; nil without a path.
+        package var remote: String?
+        /// How many packets were sent to look for the path.
+        package var packetsSpent: Int
+        /// When it was given up, in seconds since 1970; nil while it is there. It is shown for some minutes more.
+        package var endedAt: Int64?
+    }
+
     /// The process.
     package var pid: Int32
     /// The server, `host:port`.
@@ -82,6 +124,8 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
     package var stun: STUNOffer?
     /// The tunnels in the order in which they were asked for.
     package var tunnels: [Tunnel]
+    /// Paths to other devices by name; nil when the process is of a version without them.
+    package var paths: [Path]?
 
     /// Makes the status of a process that has not connected yet.
     package init(pid: Int32, server: String, startedAt: Int64, tunnels: [Tunnel] = []) {
@@ -89,5 +133,34 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
         self.server = server
         self.startedAt = startedAt
         self.tunnels = tunnels
+    }
+}
+
+extension DeviceStatus.Path {
+    /// Makes it from a report.
+    ///
+    /// - Parameters:
+    ///   - own: the name of this device.
+    ///   - seconds: now, in seconds since 1970.
+    package init(_ peer: String, _ report: PathReport, own: String, at seconds: Int64) {
+        self.peer = peer
+        switch report.kind {
+        case .none:
+            kind = "none"
+            transport = nil
+        case .relayed(let over):
+            kind = "relayed"
+            transport = over.rawValue
+        case .direct(let over):
+            kind = "direct"
+            transport = over == .udp ? "udp" : "tcp"
+        }
+        roundTripMs = report.roundTrip.map { Double($0.wholeNanoseconds / 10_000) / 100 }
+        since = seconds
+        tactic = report.tactic?.rawValue
+        reason = Words(report.sentence(local: own, remote: peer))
+        local = report.localEndpoint?.description
+        remote = report.remoteEndpoint?.description
+        packetsSpent = report.packetsSpent
     }
 }

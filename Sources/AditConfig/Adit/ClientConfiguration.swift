@@ -15,11 +15,25 @@ package struct ClientConfiguration: Sendable, Equatable {
     package var language: Language?
     /// How much is written to the log.
     package var logLevel = LogLevel.info
+    /// Which paths to other devices are wanted; nil for `auto`.
+    package var p2p: PathWish?
+    /// Whether other devices may look for a path to this one.
+    package var paths = true
     /// The tunnels to open, in the order of the file.
     package var tunnels: [TunnelConfiguration] = []
 
     /// Makes a configuration of defaults.
     package init() {}
+}
+
+/// Which paths to other devices are wanted.
+package enum PathWish: String, Sendable, Hashable, CaseIterable {
+    /// Relayed at once, direct as soon as that works.
+    case auto
+    /// Direct or not at all.
+    case only
+    /// Relayed, and no address of this device is told.
+    case off
 }
 
 /// One tunnel of a device's configuration file.

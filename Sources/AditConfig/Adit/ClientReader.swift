@@ -41,6 +41,8 @@ enum ClientReader {
         client.token = AditSharedReader.token(top)
         client.language = top.word("language", Language.self)
         client.logLevel = top.word("logLevel", LogLevel.self) ?? client.logLevel
+        client.p2p = top.word("p2p", PathWish.self)
+        client.paths = top.boolean("paths") ?? client.paths
         let scopes = top.tables("tunnels")
         if scopes.count > maximumTunnels {
             top.context.add(

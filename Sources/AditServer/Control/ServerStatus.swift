@@ -85,6 +85,18 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var refusedConnections: Int
     }
 
+    /// What devices say to each other through the server, to find paths between them.
+    package struct Signals: Codable, Sendable, Equatable {
+        /// Sessions that take signals.
+        package var devices: Int
+        /// Signals passed on since the start.
+        package var forwarded: Int
+        /// Signals for devices that are away, unknown or take none.
+        package var refused: Int
+        /// Signals dropped because too many came.
+        package var limited: Int
+    }
+
     /// One certificate with which the server ends visitors' TLS connections.
     package struct Certificate: Codable, Sendable, Equatable {
         /// What the owner should know, in both languages.
@@ -125,6 +137,10 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     package var certificates: [Certificate]?
     /// STUN; absent when it is not answered.
     package var stun: STUN?
+    /// TURN; absent when nothing is relayed.
+    package var turn: TURN?
+    /// Signals between devices; absent where there are no devices.
+    package var signals: Signals?
     /// The ports given out, such as `20000-20999`.
     package var publicPorts: String
     /// The fingerprint of the server's key.
@@ -136,5 +152,3 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     /// Devices and connected frp clients.
     package var clients: [Client]
 }
-    /// TURN; absent when nothing is relayed.
-    package var turn: TURN?

@@ -5,7 +5,7 @@ import AditCore
 import AditCrypto
 package import AditTransport
 package import AditTunnel
-import AditWire
+package import AditWire
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -25,6 +25,7 @@ package final class ServerPolicy: ServerSessionPolicy {
     let table: TunnelTable
     let listeners: TunnelListeners
     let certificates: CertificateStore
+    let signalling: PeerSignalling
     let unixClock: UnixClock
     let clock: Clock
     let log: Logger
@@ -48,6 +49,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         self.clock = clock
         self.log = log
         changeable = NIOLockedValueBox(Changeable(setup: setup))
+        signalling = PeerSignalling(store: store, clock: clock, log: log)
     }
 
     /// The setup as of the last reload.
@@ -61,6 +63,7 @@ package final class ServerPolicy: ServerSessionPolicy {
 
     package func sessionOpened(_ session: ServerSession) {
         table.insert(session)
+        signalling.opened(session)
         let words =
             setup.role == .frps ? "client login info: \(describe(session))" : "session open: \(describe(session))"
         log.info(
@@ -76,7 +79,12 @@ package final class ServerPolicy: ServerSessionPolicy {
         log.info("close proxy", metadata: ["run": "\(session.runID)", "proxy": "\(name)"])
     }
 
+    package func peerSignal(_ signal: AditPeerSignal, from session: ServerSession) {
+        signalling.forward(signal, from: session)
+    }
+
     package func sessionClosed(_ session: ServerSession, reason: SessionEnd) {
+        signalling.closed(session)
         let tunnels = table.remove(session)
         for tunnel in tunnels { tunnel.close() }
         noteUse(of: tunnels, on: session.eventLoop)
@@ -104,6 +112,7 @@ package final class ServerPolicy: ServerSessionPolicy {
                 let record = members[key.hexadecimal]
                 if let record, record.removed == nil { continue }
                 let now = self.unixClock.now()
+                if case .device(_, let name) = session.identity { self.turnService?.remove(device: name) }
                 if let error = Refusal.invite(.removed(at: record?.removed ?? now), now: now) {
                     session.close(.removed(error))
                     ended += 1
@@ -112,7 +121,6 @@ package final class ServerPolicy: ServerSessionPolicy {
             return ended
         }.flatMap { ended in self.loadLeases(on: loop).map { ended } }
     }
-                if case .device(_, let name) = session.identity { self.turnService?.remove(device: name) }
 
     /// Takes up the leases of the store.
     func loadLeases(on loop: any EventLoop) -> EventLoopFuture<Void> {

@@ -15,6 +15,17 @@ extension Store {
         perform(on: loop) { try DeviceRecord.all(in: $0) }
     }
 
+    /// The member called `name`; nil when there is none.
+    func device(named name: String, on loop: any EventLoop) -> EventLoopFuture<DeviceRecord?> {
+        perform(on: loop) { database in
+            try Row.fetchOne(
+                database,
+                sql: "SELECT * FROM device WHERE name = ? AND removed IS NULL",
+                arguments: [name]
+            ).map(DeviceRecord.init)
+        }
+    }
+
     /// Notes that a device was connected at `now`.
     package func noteSeen(key: String, at now: UnixTime, on loop: any EventLoop) -> EventLoopFuture<Void> {
         perform(on: loop) { database in

@@ -41,6 +41,7 @@ final class DeviceControlHandler: ChannelInboundHandler {
 
     var runID: String { machine?.runID ?? "" }
     var isAdit: Bool { machine?.isAdit ?? false }
+    var features: Set<AditFeature> { machine?.features ?? [] }
 
     func transform(for start: FRPStartWorkConnection) -> WorkTransform? {
         machine?.transform(for: start)

@@ -59,6 +59,7 @@ final class DeviceLink {
         self.callbacks = callbacks
     }
 
+    var features: Set<AditFeature> { control?.features ?? [] }
     var remoteAddress: IPEndpoint? { connection?.remoteAddress.flatMap { IPEndpoint($0) } }
 
     func start(unixTime: Int64) {
@@ -164,6 +165,7 @@ final class DeviceLink {
             login: login
         )
         control.deviceName = configuration.deviceName
+        if configuration.takesSignals { control.features.insert(.paths) }
         control.heartbeatInterval = configuration.heartbeatInterval
         control.heartbeatTimeout = configuration.heartbeatTimeout
         control.provesHeartbeats = configuration.provesHeartbeats

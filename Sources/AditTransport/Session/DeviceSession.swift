@@ -55,6 +55,11 @@ package final class DeviceSession: Sendable {
         eventLoop.execute { [driver] in driver.value.unregister(name) }
     }
 
+    /// Says something to another device, once; dropped while there is no session.
+    package func signal(_ signal: AditPeerSignal) {
+        eventLoop.execute { [driver] in driver.value.signal(signal) }
+    }
+
     /// Ends a wait for the next try; for when the network has changed.
     package func reconnectNow() {
         eventLoop.execute { [driver] in driver.value.reconnectNow() }

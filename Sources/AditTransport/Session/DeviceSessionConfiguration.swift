@@ -56,6 +56,8 @@ package struct DeviceSessionConfiguration: Sendable {
     package var arch = ""
     /// The name that an Adit device gives itself.
     package var deviceName = ""
+    /// Whether other devices of the server may look for a path to this one (feature `paths`).
+    package var takesSignals = false
 
     /// Makes a configuration with the defaults.
     package init(server: HostPort, credentials: DeviceCredentials, serverTrust: ServerTrust) {

@@ -119,6 +119,11 @@ final class DeviceSessionDriver {
         if case .linked(let link) = state { link.step(.unregister(name)) }
     }
 
+    /// Says something to another device; dropped while there is no session.
+    func signal(_ signal: AditPeerSignal) {
+        if case .linked(let link) = state { link.step(.peerSignal(signal)) }
+    }
+
     func reconnectNow() {
         guard case .waiting(let timer) = state else { return }
         timer.cancel()
@@ -192,12 +197,14 @@ final class DeviceSessionDriver {
             delegate.sessionEvent(.tunnelClosed(name: name, error))
         case .requestReport(let report): delegate.sessionEvent(.requestReport(report))
         case .visitorsRefused(let refused): delegate.sessionEvent(.visitorsRefused(refused))
+        case .turnOffered(let offer): delegate.sessionEvent(.turnOffered(offer))
         case .draining(let wait):
             schedule.draining(for: wait, at: now)
             delegate.sessionEvent(.draining(wait))
+        case .peerSignal(let signal): delegate.sessionEvent(.peerSignal(signal))
+        case .peerUnavailable(let answer): delegate.sessionEvent(.peerUnavailable(answer))
         case .heartbeatSent: delegate.sessionEvent(.heartbeatSent)
         case .heartbeatAnswered, .send, .secure, .openWorkConnection, .ended: break
-        case .turnOffered(let offer): delegate.sessionEvent(.turnOffered(offer))
         }
     }
 
@@ -216,7 +223,8 @@ final class DeviceSessionDriver {
                     serverAddress: link.remoteAddress,
                     fingerprint: link.fingerprint,
                     adit: configuration.credentials.isAdit ? response.adit : nil,
-                    serverVersion: response.version
+                    serverVersion: response.version,
+                    features: link.features
                 )
             )
         )

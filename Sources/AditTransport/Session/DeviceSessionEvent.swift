@@ -30,6 +30,10 @@ package enum DeviceSessionEvent: Sendable, Equatable {
     case turnOffered(TURNOffer)
     /// The server is about to stop.
     case draining(Duration)
+    /// Another device says something.
+    case peerSignal(AditPeerSignal)
+    /// A signal could not be passed on.
+    case peerUnavailable(AditPeerUnavailable)
     /// A Ping was sent to the server.
     case heartbeatSent
     /// The measured round trip to the server.
@@ -50,6 +54,8 @@ package struct DeviceConnection: Sendable, Equatable {
     package var adit: AditLoginResponse?
     /// The server's version.
     package var serverVersion: String
+    /// What of Adit's extension both sides took.
+    package var features: Set<AditFeature>
 
     /// Makes it from its parts.
     package init(
@@ -57,13 +63,15 @@ package struct DeviceConnection: Sendable, Equatable {
         serverAddress: IPEndpoint?,
         fingerprint: KeyFingerprint?,
         adit: AditLoginResponse?,
-        serverVersion: String
+        serverVersion: String,
+        features: Set<AditFeature> = []
     ) {
         self.runID = runID
         self.serverAddress = serverAddress
         self.fingerprint = fingerprint
         self.adit = adit
         self.serverVersion = serverVersion
+        self.features = features
     }
 }
 

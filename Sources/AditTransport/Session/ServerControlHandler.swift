@@ -132,6 +132,7 @@ final class ServerControlHandler: ChannelInboundHandler {
         case .openTunnel(let proxy): openTunnel(proxy)
         case .closeTunnel(let name):
             if let session { shared.policy.closeTunnel(named: name, for: session) }
+        case .peerSignal(let signal): if let session { shared.policy.peerSignal(signal, from: session) }
         case .start(let visitor, let id, let start, let transform): self.start(visitor, id, start, transform)
         case .refuseWorkConnection(let id, let text): idle.removeValue(forKey: id)?.refuse(text)
         case .visitorFailed(let visitor, let error): visitors.removeValue(forKey: visitor)?.fail(error)
@@ -141,7 +142,8 @@ final class ServerControlHandler: ChannelInboundHandler {
 
     private static func isReport(_ frame: FRPFrame) -> Bool {
         switch frame {
-        case .message(.requestReport), .message(.visitorsRefused): true
+        case .message(.requestReport), .message(.visitorsRefused), .message(.peerSignal), .message(.peerUnavailable):
+            true
         default: false
         }
     }
@@ -151,7 +153,7 @@ final class ServerControlHandler: ChannelInboundHandler {
         if context.channel.isWritable {
             unreadFrames = 0
         } else if Self.isReport(frame) {
-            // A device that reads slowly misses reports, not connections.
+            // A device that reads slowly misses reports and signals, which are sent again, not connections.
             return
         } else {
             unreadFrames += 1

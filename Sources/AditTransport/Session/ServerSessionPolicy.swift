@@ -21,8 +21,16 @@ package protocol ServerSessionPolicy: Sendable {
     /// The device closed one of its tunnels.
     func closeTunnel(named name: String, for session: ServerSession)
 
+    /// A device that takes part in looking for paths says something to another one.
+    func peerSignal(_ signal: AditPeerSignal, from session: ServerSession)
+
     /// A session that was open has ended, and all its tunnels with it.
     ///
     /// When this returns, names and ports of the session must be free: a session that takes its place is opened next.
     func sessionClosed(_ session: ServerSession, reason: SessionEnd)
+}
+
+extension ServerSessionPolicy {
+    /// Passes no signals on.
+    package func peerSignal(_ signal: AditPeerSignal, from session: ServerSession) {}
 }

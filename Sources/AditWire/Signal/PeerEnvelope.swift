@@ -23,30 +23,30 @@ package struct PeerEnvelope: Sendable, Equatable {
     package var number: UInt64
     /// When it was made, in Unix seconds by the sender's clock.
     package var time: Int64
-    /// The receiver's public key, 32 bytes; all zero while the sender does not know it.
-    package var receiverKey: [UInt8]
+    /// The SHA-256 of the receiver's public key, 32 bytes; all zero while the sender does not know it.
+    package var receiver: [UInt8]
     /// A `PathSignal`, or nothing: then it only tells the epoch.
     package var payload: [UInt8]
 
-    /// Makes an envelope from its fields; a key that has not 32 bytes counts as not known.
+    /// Makes an envelope from its fields; a receiver that has not 32 bytes counts as not known.
     package init(
         epoch: UInt64,
         echo: UInt64 = 0,
         number: UInt64,
         time: Int64,
-        receiverKey: [UInt8] = [],
+        receiver: [UInt8] = [],
         payload: [UInt8] = []
     ) {
         self.epoch = epoch
         self.echo = echo
         self.number = number
         self.time = time
-        self.receiverKey = receiverKey.count == 32 ? receiverKey : [UInt8](repeating: 0, count: 32)
+        self.receiver = receiver.count == 32 ? receiver : [UInt8](repeating: 0, count: 32)
         self.payload = payload
     }
 
     /// Whether the receiver's key is named.
-    package var namesReceiver: Bool { receiverKey.contains { $0 != 0 } }
+    package var namesReceiver: Bool { receiver.contains { $0 != 0 } }
 
     /// The bytes of the body of a signal.
     package func encode() -> [UInt8] {
@@ -56,7 +56,7 @@ package struct PeerEnvelope: Sendable, Equatable {
         bytes.appendBigEndian(echo)
         bytes.appendBigEndian(number)
         bytes.appendBigEndian(UInt64(bitPattern: time))
-        bytes += receiverKey
+        bytes += receiver
         bytes += payload
         return bytes
     }
@@ -80,7 +80,7 @@ package struct PeerEnvelope: Sendable, Equatable {
             echo: span.bigEndianUInt64(at: 9),
             number: span.bigEndianUInt64(at: 17),
             time: Int64(bitPattern: span.bigEndianUInt64(at: 25)),
-            receiverKey: Array(bytes[33..<65]),
+            receiver: Array(bytes[33..<65]),
             payload: Array(bytes[65...])
         )
         guard envelope.epoch != 0 else { throw .invalidField(offset: 1, found: 0) }

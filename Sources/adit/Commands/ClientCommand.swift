@@ -4,6 +4,7 @@
 import AditClient
 import AditConfig
 import AditCore
+import AditTraversal
 import ArgumentParser
 
 /// `adit client -c FILE`
@@ -25,6 +26,10 @@ struct ClientCommand: AsyncParsableCommand {
         if session.server == nil, let server = file.configuration.server { session.server = server.description }
         if session.token == nil { session.token = file.configuration.token }
         if session.fingerprint == nil { session.fingerprint = file.configuration.fingerprint }
+        if session.paths.p2p == nil, let wish = file.configuration.p2p {
+            session.paths.p2p = PathPolicy(rawValue: wish.rawValue)
+        }
+        if !file.configuration.paths { session.paths.noPaths = true }
         let path = config
         try await TunnelRun(orders: file.orders, session: session) { try ClientFile(path: path).orders }.run()
     }

@@ -29,6 +29,8 @@ struct SessionOptions: ParsableArguments {
     @Flag(help: "Try once; exit code 3 when the server cannot be reached.")
     var once = false
 
+    @OptionGroup var paths: PathFlags
+
     /// The one way of showing that was asked for.
     func mode() throws -> ScreenMode {
         switch (json, quiet, urlOnly) {

@@ -61,9 +61,14 @@ struct TunnelRun: Sendable {
             mailbox.post(event)
         }
         let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
+        var configuration = Self.configuration(choice)
+        if let parts = try pathParts(choice, home) {
+            runtime.usePaths(parts)
+            configuration.takesSignals = true
+        }
         runtime.start(
             DeviceSession(
-                configuration: configuration(choice),
+                configuration: configuration,
                 eventLoop: loop,
                 delegate: runtime,
                 logger: CommandLog.silent
@@ -92,7 +97,22 @@ struct TunnelRun: Sendable {
         NIOThreadPool.singleton.submit { _ in try? home.note(offer, of: server) }
     }
 
-    private func configuration(_ choice: ServerChoice) -> DeviceSessionConfiguration {
+    /// What finding paths to other devices needs; nil when this process takes no part.
+    private func pathParts(_ choice: ServerChoice, _ home: DeviceHome) throws(AditError) -> PathService.Parts? {
+        guard var options = session.paths.options() else { return nil }
+        // Whoever came for nothing else wants to be found at once.
+        options.staysReady = orders.isEmpty
+        return PathService.Parts(
+            key: try home.deviceKey(),
+            home: home,
+            server: choice.server,
+            trust: choice.trust,
+            options: options
+        )
+    }
+
+    /// The session of a command.
+    static func configuration(_ choice: ServerChoice) -> DeviceSessionConfiguration {
         var configuration = DeviceSessionConfiguration(
             server: choice.server,
             credentials: choice.credentials,

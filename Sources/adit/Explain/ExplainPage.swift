@@ -52,6 +52,7 @@ extension ErrorCode {
         case .captivePortal: .captivePortal
         case .udpBlocked: .udpBlocked
         case .stunSilent: .stunSilent
+        case .relayUnusable: .relayUnusable
         case .inviteUsed: .inviteUsed
         case .inviteExpired: .inviteExpired
         case .inviteWrong: .inviteWrong
@@ -87,6 +88,10 @@ extension ErrorCode {
         case .kindUnavailable: .kindUnavailable
         case .wildcardMissing: .wildcardMissing
         case .limitReached: .limitReached
+        case .deviceUnknown: .deviceUnknown
+        case .pathsOff: .pathsOff
+        case .deviceKeyChanged: .deviceKeyChanged
+        case .noPath: .noPath
         case .riskyPort: .riskyPort
         case .routerSilent: .routerSilent
         case .routerRefused: .routerRefused

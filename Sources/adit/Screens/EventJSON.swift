@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditTraversal
 import AditWire
 
 /// Events as JSON objects: the stable interface for programs. Members are only ever added.
@@ -113,10 +114,32 @@ enum EventJSON {
             ])
         case .turnOffered(let offer):
             return JSONLine(["event": "turn", "time": now, "expiresAt": .number(offer.expiresAt)])
+        case .path(let news): return path(news, now, language)
         case .draining(let delay):
             return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
         case .ended(let error):
             return JSONLine(["event": "ended", "time": now, "error": error.map { .error($0, language) }])
         }
+    }
+
+    private static func path(_ news: PathNews, _ now: JSONLine.Value, _ language: Language) -> JSONLine {
+        var line = JSONLine(["event": "path", "time": now])
+        switch news {
+        case .changed(let peer, let report), .roundTrip(let peer, _, let report):
+            // Whose sentence it is shows in its names; this device's own is in the event `connected`.
+            line.add(PathJSON.members(peer, report, own: Text("this device", zh: "本设备").in(language), language))
+        case .ended(let peer, let failure):
+            line.add("peer", .string(peer))
+            line.add("path", "none")
+            line.add("error", .error(PathWords.failure(failure, peer), language))
+        case .problem(let peer, let error):
+            line.add("peer", .string(peer))
+            line.add("error", .error(error, language))
+        case .trace(let peer, let trace):
+            line.add("peer", .string(peer))
+            line.add("text", .string(trace.words.in(language)))
+        case .received(let peer, _): line.add("peer", .string(peer))
+        }
+        return line
     }
 }

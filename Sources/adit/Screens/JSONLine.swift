@@ -9,6 +9,8 @@ struct JSONLine: Sendable {
     indirect enum Value: Sendable {
         case string(String)
         case number(Int64)
+        /// A number with a fraction; infinity and what is no number become null.
+        case decimal(Double)
         case boolean(Bool)
         case array([Value])
         case object(JSONLine)
@@ -29,6 +31,11 @@ struct JSONLine: Sendable {
         members.append((name, value))
     }
 
+    /// Adds the members of another object behind its own.
+    mutating func add(_ other: JSONLine) {
+        members += other.members
+    }
+
     /// The object as text without a line break.
     var text: String {
         "{" + members.map { Self.quoted($0.name) + ":" + Self.text($0.value) }.joined(separator: ",") + "}"
@@ -38,6 +45,7 @@ struct JSONLine: Sendable {
         switch value {
         case .string(let text): quoted(text)
         case .number(let number): String(number)
+        case .decimal(let number): number.isFinite ? String(number) : "null"
         case .boolean(let flag): flag ? "true" : "false"
         case .array(let values): "[" + values.map(text).joined(separator: ",") + "]"
         case .object(let object): object.text

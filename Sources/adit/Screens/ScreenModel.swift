@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditTraversal
 
 /// What is written where.
 enum ScreenOutput: Sendable, Equatable {
@@ -47,6 +48,8 @@ struct ScreenModel: Sendable {
     private var lastRefusal: AditError?
     private var retryAt: Int64?
     private var isAway = false
+    private var hasBeenUp = false
+    private var pathKinds: [String: PathKind] = [:]
 
     init(style: ScreenStyle, mode: ScreenMode, orders: [TunnelOrder]) {
         self.style = style
@@ -85,6 +88,7 @@ struct ScreenModel: Sendable {
         case .turnedAway(let name, let turnedAway):
             output = rows([turnedAwayRow(turnedAway, of: name, at: time)])
         case .turnOffered: output = []
+        case .path(let news): output = path(news, at: time)
         case .draining(let delay): output = notes([draining(delay)])
         case .ended(let error): output = ended(error)
         }
@@ -104,8 +108,11 @@ struct ScreenModel: Sendable {
         self.facts = facts
         retryAt = nil
         let wasAway = isAway
+        let isFirst = !hasBeenUp
+        hasBeenUp = true
         isAway = false
         shownError = nil
+        if orders.isEmpty { return up(facts, isFirst: isFirst, wasAway: wasAway, at: time) }
         guard wasAway, mode == .people, !addresses.isEmpty else { return style.isTerminal ? [.status(nil)] : [] }
         return mark("✓", .green, Text("connected again", zh: "已重新连接"), at: time)
     }
@@ -142,6 +149,43 @@ struct ScreenModel: Sendable {
     private func draining(_ delay: Duration) -> Text {
         let figure = Figures.duration(delay)
         return Text("the server is restarting; back in about \(figure)", zh: "服务器正在重启，约 \(figure) 后恢复")
+    }
+
+    // MARK: Paths
+
+    /// The first line of a process without tunnels: the name by which others reach it.
+    private func up(_ facts: SessionFacts, isFirst: Bool, wasAway: Bool, at time: ScreenTime) -> [ScreenOutput] {
+        let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
+        let name = Foreign.clean(facts.deviceName, limit: 64)
+        guard isFirst else {
+            guard wasAway, mode == .people else { return clear }
+            return mark("✓", .green, Text("connected again", zh: "已重新连接"), at: time)
+        }
+        guard mode == .people else { return clear + [.line(name)] }
+        let server = facts.server.port == 7000 ? facts.server.host : facts.server.description
+        let words = Text("\(name) is up at \(server)", zh: "\(name) 已在 \(server) 上线")
+        let hint = Text("your other devices reach it:  adit ping \(name)", zh: "其他设备可以：  adit ping \(name)")
+        return mark("✓", .green, words, at: nil) + [.line(indent + "  " + style.spell(hint.in(style.language)))]
+    }
+
+    private mutating func path(_ news: PathNews, at time: ScreenTime) -> [ScreenOutput] {
+        let name = Foreign.clean(news.peer, limit: 64)
+        switch news {
+        case .changed(_, let report), .roundTrip(_, _, let report):
+            guard report.kind.isUsable, pathKinds[name] != report.kind else { return [] }
+            if pathKinds[name] == nil, pathKinds.count >= 1024 { pathKinds = [:] }
+            pathKinds[name] = report.kind
+            let kind = PathWords.kind(report.kind).in(style.language)
+            let trip = report.roundTrip.map { "   " + PathWords.trip($0) } ?? ""
+            return rows(["\(time.clock)  ↔ \(Figures.padded(name, 22)) \(kind)\(trip)"])
+        case .ended:
+            guard pathKinds.removeValue(forKey: name) != nil else { return [] }
+            let words = Text("no path any more", zh: "路径已结束").in(style.language)
+            return rows(["\(time.clock)  ↔ \(Figures.padded(name, 22)) \(words)"])
+        case .problem(_, let error):
+            return error.code == .deviceKeyChanged ? lines(for: error, of: nil) : []
+        case .received, .trace: return []
+        }
     }
 
     // MARK: Tunnels
@@ -325,6 +369,6 @@ struct ScreenModel: Sendable {
         if case .health(let name, let now) = event { health[name] = now }
         let object = EventJSON.object(event, at: time, orders: orders, health: health, language: style.language)
         // The first line of standard output is the one with the address, whatever happened before it.
-        return [addresses.isEmpty ? .aside(object.text) : .line(object.text)]
+        return [addresses.isEmpty && !orders.isEmpty ? .aside(object.text) : .line(object.text)]
     }
 }

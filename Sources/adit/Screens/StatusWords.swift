@@ -10,6 +10,7 @@ enum StatusWords {
     static func lines(
         _ servers: [JoinedServer],
         _ processes: [DeviceStatus],
+        key: String? = nil,
         now: Int64,
         _ style: ScreenStyle
     ) -> [String] {
@@ -34,6 +35,7 @@ enum StatusWords {
                 )
             )
         }
+        if let key { add(Text("key     \(key)", zh: "密钥    \(key)")) }
         if processes.isEmpty {
             add(Text("nothing runs        adit http 3000", zh: "没有运行中的隧道        adit http 3000"))
         }
@@ -42,6 +44,7 @@ enum StatusWords {
             lines.append(style.spell(head(process, now).in(style.language)))
             let widest = process.tunnels.map { Figures.width($0.addresses.first ?? "-") }.max() ?? 0
             for tunnel in process.tunnels { lines += row(tunnel, min(widest, 60), style) }
+            for path in process.paths ?? [] { lines += self.path(path, now, style) }
         }
         return lines
     }
@@ -62,6 +65,22 @@ enum StatusWords {
             "✗ pid \(process.pid)   \(server)   not connected   runs for \(runs)\(why)",
             zh: "✗ 进程 \(process.pid)   \(server)   未连接   已运行 \(runs)\(why)"
         )
+    }
+
+    private static func path(_ path: DeviceStatus.Path, _ now: Int64, _ style: ScreenStyle) -> [String] {
+        let name = Foreign.clean(path.peer, limit: 64)
+        let kind = PathWords.kind(path.kind, path.transport).in(style.language)
+        let trip = path.roundTripMs.map { "   " + PathWords.trip(.microseconds(Int64($0 * 1000))) } ?? ""
+        let since = age(path.since, now)
+        let ended = path.endedAt.map { age($0, now) }
+        let words = (ended.map { Text("ended \($0) ago", zh: "\($0)前结束") } ?? Text("for \(since)", zh: "已 \(since)"))
+            .in(style.language)
+        let reason = Foreign.clean(style.language == .chinese ? path.reason.zh : path.reason.en, limit: 400)
+        let sign = path.endedAt != nil ? "·" : path.kind == "none" ? "!" : "↔"
+        return [
+            style.spell("  \(sign) \(name)   \(kind)\(trip)   \(words)"),
+            style.spell("      \(reason)"),
+        ]
     }
 
     private static func row(_ tunnel: DeviceStatus.Tunnel, _ width: Int, _ style: ScreenStyle) -> [String] {

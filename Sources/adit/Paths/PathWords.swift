@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+import AditTraversal
+
+/// Paths in words.
+enum PathWords {
+    /// `direct`, `direct TCP`, `relay`, `relay TCP`, `no path`.
+    static func kind(_ kind: PathKind) -> Text {
+        switch kind {
+        case .none: Text("no path", zh: "无路径")
+        case .direct(.udp): Text("direct", zh: "直连")
+        case .direct(.tcp): Text("direct TCP", zh: "TCP 直连")
+        case .relayed(.udp): Text("relay", zh: "中继")
+        case .relayed(.tcp): Text("relay TCP", zh: "TCP 中继")
+        case .relayed(.tls): Text("relay TLS", zh: "TLS 中继")
+        }
+    }
+
+    /// The same from a status.
+    static func kind(_ kind: String, _ transport: String?) -> Text {
+        switch (kind, transport) {
+        case ("direct", "tcp"): self.kind(.direct(.tcp))
+        case ("direct", _): self.kind(.direct(.udp))
+        case ("relayed", "tcp"): self.kind(.relayed(.tcp))
+        case ("relayed", "tls"): self.kind(.relayed(.tls))
+        case ("relayed", _): self.kind(.relayed(.udp))
+        default: self.kind(.none)
+        }
+    }
+
+    /// `0.3 ms`, `14 ms`, `1.2 s`.
+    static func trip(_ time: Duration) -> String {
+        let microseconds = time.wholeNanoseconds / 1000
+        guard microseconds < 9_950 else { return Figures.duration(time) }
+        let tenths = max(1, (microseconds + 50) / 100)
+        return tenths % 10 == 0 ? "\(tenths / 10) ms" : "\(tenths / 10).\(tenths % 10) ms"
+    }
+
+    /// What is known of a NAT, `port-restricted cone, sequential ports · 203.0.113.7`.
+    static func nat(_ nat: PathNAT, _ language: Language) -> String {
+        var parts: [String] = []
+        if let kind = nat.udp.kind { parts.append(kind.name.in(language)) }
+        if nat.udp.isSymmetric, let allocation = nat.udp.allocation { parts.append(allocation.meaning.in(language)) }
+        if let kind = nat.tcp.kind, kind != nat.udp.kind { parts.append("TCP " + kind.name.in(language)) }
+        if nat.isCarrierGrade == true { parts.append(Text("carrier NAT", zh: "运营商 NAT").in(language)) }
+        if nat.hasIPv6 == true { parts.append("IPv6") }
+        if nat.opensPorts == true { parts.append(Text("opens ports", zh: "可开放端口").in(language)) }
+        if parts.isEmpty { parts.append(Text("NAT not known", zh: "NAT 类型未知").in(language)) }
+        if let address = nat.address { parts.append(address.description) }
+        return parts.joined(separator: " · ")
+    }
+
+    /// What `PathFailure` means.
+    static func failure(_ failure: PathFailure, _ peer: String) -> AditError {
+        switch failure {
+        case .noAnswer: PathProblem.silent(peer)
+        case .left, .disconnected:
+            AditError(.deviceOffline, Text("\(peer) has left", zh: "\(peer) 已离开"))
+        case .tooManyPeers:
+            AditError(.limitReached, Text("there are too many paths already", zh: "路径数量已达上限"))
+        case .noPath:
+            AditError(
+                .noPath,
+                Text("no path to \(peer)", zh: "没有到 \(peer) 的路径"),
+                fix: Text("every step:  adit ping \(peer) --trace", zh: "查看每一步：  adit ping \(peer) --trace")
+            )
+        }
+    }
+}
+
+/// Paths as JSON objects; members are only ever added.
+enum PathJSON {
+    /// What is known of a path.
+    static func members(_ peer: String, _ report: PathReport, own: String, _ language: Language) -> JSONLine {
+        let status = DeviceStatus.Path(peer, report, own: own, at: 0)
+        return JSONLine([
+            "peer": .string(peer), "path": .string(status.kind), "transport": status.transport.map { .string($0) },
+            "roundTripMs": report.roundTrip.map(milliseconds),
+            "reason": .string(report.sentence(local: own, remote: peer).in(language)),
+            "tactic": report.tactic.map { .string($0.rawValue) },
+            "timeToPathMs": report.timeToPath.map(milliseconds),
+            "timeToDirectMs": report.timeToDirect.map(milliseconds),
+            "packetsSpent": .number(Int64(report.packetsSpent)),
+            "local": .object(end(report.localEndpoint, report.localType, report.local)),
+            "remote": .object(end(report.remoteEndpoint, report.remoteType, report.remote)),
+        ])
+    }
+
+    private static func end(_ endpoint: IPEndpoint?, _ type: ICECandidateType?, _ nat: PathNAT) -> JSONLine {
+        JSONLine([
+            "endpoint": endpoint.map { .string($0.description) }, "candidate": type.map { .string(Self.name($0)) },
+            "udp": nat.udp.kind.map { .string($0.rawValue) }, "tcp": nat.tcp.kind.map { .string($0.rawValue) },
+            "address": nat.address.map { .string($0.description) },
+        ])
+    }
+
+    private static func name(_ type: ICECandidateType) -> String {
+        switch type {
+        case .host: "host"
+        case .serverReflexive: "srflx"
+        case .peerReflexive: "prflx"
+        case .relayed: "relay"
+        }
+    }
+
+    /// Milliseconds with two digits behind the point.
+    static func milliseconds(_ time: Duration) -> JSONLine.Value {
+        .decimal(Double(time.wholeNanoseconds / 10_000) / 100)
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+import AditCrypto
+import AditServer
+import AditTransport
+import AditTraversal
+import AditWire
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+
+/// A server on loopback, for devices that look for paths to each other.
+final class PathHouse: Sendable {
+    static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    let server: AditServer
+
+    private init(_ server: AditServer) {
+        self.server = server
+    }
+
+    static func open() async throws -> PathHouse {
+        var setup = ServerSetup()
+        setup.listen = .v4(0x7F00_0001)
+        setup.tunnelListen = .v4(0x7F00_0001)
+        setup.sessionPort = 0
+        setup.httpPort = nil
+        setup.publicHost = "127.0.0.1"
+        setup.token = "secret"
+        let parts = AditServer.Parts(
+            store: try Store.inMemory(),
+            identity: try ServerIdentity.temporary(at: UnixTime(seconds: 1_700_000_000)),
+            log: quiet,
+            version: "0.0.0-test"
+        )
+        return PathHouse(
+            try await AditServer.start(setup, parts: parts, group: MultiThreadedEventLoopGroup.singleton).get()
+        )
+    }
+
+    func signals() async throws -> ServerStatus.Signals? {
+        try await server.status(on: MultiThreadedEventLoopGroup.singleton.any()).get().signals
+    }
+
+    func close() async throws {
+        try await server.stop(within: .zero).get()
+    }
+}
+
+/// One device, whose session can be taken away from its paths and given back.
+final class PathDevice: DeviceSessionDelegate {
+    let name: String
+    let key: DeviceKey
+    private let house: PathHouse
+    private let takesSignals: Bool
+    private let loop: any EventLoop
+    private let session = NIOLockedValueBox<DeviceSession?>(nil)
+    private let news = NIOLockedValueBox<[PathNews]>([])
+    private let waiters = NIOLockedValueBox<[@Sendable (PathNews) -> Bool]>([])
+    private let service = NIOLockedValueBox<PathService?>(nil)
+    private let isConnected: NIOLockedValueBox<[EventLoopPromise<String>]> = NIOLockedValueBox([])
+    private let run = NIOLockedValueBox("")
+
+    init(_ name: String, at house: PathHouse, takesSignals: Bool = true, options: PathOptions = PathDevice.options)
+        throws
+    {
+        self.name = name
+        self.house = house
+        self.takesSignals = takesSignals
+        key = try DeviceKey(seed: RandomBytes.system(32))
+        loop = MultiThreadedEventLoopGroup.singleton.next()
+        let parts = PathService.Parts(
+            key: key,
+            home: nil,
+            server: HostPort(host: "127.0.0.1", port: house.server.sessionPort),
+            trust: .pinned(house.server.fingerprint),
+            options: options
+        )
+        let made = PathService(parts, on: loop) { [session] signal in
+            session.withLockedValue { $0 }?.signal(signal)
+        } tell: { [news, waiters] item in
+            news.withLockedValue { $0.append(item) }
+            waiters.withLockedValue { $0.removeAll { $0(item) } }
+        }
+        service.withLockedValue { $0 = made }
+    }
+
+    /// Nothing outside of this machine is asked.
+    static var options: PathOptions {
+        var options = PathOptions()
+        options.mapsPorts = false
+        options.looksAtNAT = false
+        return options
+    }
+
+    var paths: PathService? { service.withLockedValue { $0 } }
+
+    /// Opens a session, which takes up the run of the last one or begins a new one; its run.
+    @discardableResult
+    func connect(sameRun: Bool = false) async throws -> String {
+        var configuration = DeviceSessionConfiguration(
+            server: HostPort(host: "127.0.0.1", port: house.server.sessionPort),
+            credentials: .token("secret", key),
+            serverTrust: .pinned(house.server.fingerprint)
+        )
+        configuration.deviceName = name
+        configuration.takesSignals = takesSignals
+        if sameRun { configuration.runID = run.withLockedValue { $0 } }
+        let promise = loop.makePromise(of: String.self)
+        isConnected.withLockedValue { $0.append(promise) }
+        let opened = DeviceSession(
+            configuration: configuration,
+            eventLoop: loop,
+            delegate: self,
+            logger: PathHouse.quiet
+        )
+        session.withLockedValue { $0 = opened }
+        opened.start()
+        let limit = loop.scheduleTask(in: .seconds(20)) { promise.fail(ChannelError.connectTimeout(.seconds(20))) }
+        defer { limit.cancel() }
+        return try await promise.futureResult.get()
+    }
+
+    func disconnect() async throws {
+        let closed = session.withLockedValue { session in
+            defer { session = nil }
+            return session
+        }
+        paths?.disconnected()
+        try await closed?.stop().get()
+    }
+
+    /// Sends a signal as it is, for attacks.
+    func signal(_ signal: AditPeerSignal) {
+        session.withLockedValue { $0 }?.signal(signal)
+    }
+
+    func sessionEvent(_ event: DeviceSessionEvent) {
+        switch event {
+        case .connected(let connection):
+            paths?.connected(connection)
+            run.withLockedValue { $0 = connection.runID }
+            let promises = isConnected.withLockedValue { promises in
+                defer { promises = [] }
+                return promises
+            }
+            for promise in promises { promise.succeed(connection.runID) }
+        case .disconnected: paths?.disconnected()
+        case .peerSignal(let signal): paths?.received(signal)
+        case .peerUnavailable(let answer): paths?.unavailable(answer)
+        default: break
+        }
+    }
+
+    func workConnection(_ start: FRPStartWorkConnection, channel: any Channel) {
+        channel.close(promise: nil)
+    }
+
+    /// Waits for news, also of the past.
+    func wait<Value: Sendable>(
+        within seconds: Int64 = 30,
+        _ match: @escaping @Sendable (PathNews) -> Value?
+    ) async throws -> Value {
+        let promise = loop.makePromise(of: Value.self)
+        let late = loop.scheduleTask(in: .seconds(seconds)) {
+            promise.fail(ChannelError.connectTimeout(.seconds(seconds)))
+        }
+        defer { late.cancel() }
+        waiters.withLockedValue { waiters in
+            for item in news.withLockedValue({ $0 }) {
+                if let value = match(item) { return promise.succeed(value) }
+            }
+            waiters.append { item in
+                guard let value = match(item) else { return false }
+                promise.succeed(value)
+                return true
+            }
+        }
+        return try await promise.futureResult.get()
+    }
+
+    /// Waits for a path that carries packets.
+    func path(to peer: String) async throws -> PathReport {
+        try await wait { news in
+            if case .changed(peer, let report) = news, report.kind.isUsable { report } else { nil }
+        }
+    }
+
+    func forgetNews() { news.withLockedValue { $0 = [] } }
+
+    func stop() async throws {
+        try await paths?.stop().get()
+        try await disconnect()
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+import AditClient
+import AditCore
+import AditTransport
+import AditTraversal
+import AditWire
+import NIOCore
+import Testing
+
+/// Two devices of one server, in two processes' worth of one machine.
+@Suite("Paths between devices")
+struct PathTests {
+    /// Loopback is never aimed at, so that a machine without any other address has no path to itself.
+    private static var hasAddress: Bool { LocalNetwork.current().address != nil }
+
+    @Test("A device is found by its name, and packets go both ways", .enabled(if: hasAddress))
+    func aPathCarriesPackets() async throws {
+        let house = try await PathHouse.open()
+        let amy = try PathDevice("amy", at: house)
+        let ben = try PathDevice("ben", at: house)
+        try await amy.connect()
+        try await ben.connect()
+        amy.paths?.connect("ben")
+        let there = try await amy.path(to: "ben")
+        let back = try await ben.path(to: "amy")
+        #expect(there.kind.isDirect && back.kind.isDirect)
+        amy.paths?.send([1, 2, 3], to: "ben")
+        let got = try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } }
+        #expect(got == [1, 2, 3])
+        ben.paths?.send([4], to: "amy")
+        #expect(try await amy.wait { if case .received("ben", let bytes) = $0 { bytes } else { nil } } == [4])
+        amy.paths?.measure("ben")
+        let trip = try await amy.wait { if case .roundTrip("ben", let time, _) = $0 { time } else { nil } }
+        #expect(trip > .zero)
+        try await amy.stop()
+        _ = try await ben.wait { if case .ended("amy", _) = $0 { true } else { nil } }
+        try await ben.stop()
+        try await house.close()
+    }
+
+    @Test(
+        "A path comes to be although a session is lost in the middle",
+        .enabled(if: hasAddress),
+        arguments: [true, false]
+    )
+    func aSessionIsLostInTheMiddle(sameRun: Bool) async throws {
+        let house = try await PathHouse.open()
+        let amy = try PathDevice("amy", at: house)
+        let ben = try PathDevice("ben", at: house)
+        try await amy.connect()
+        try await ben.connect()
+        // amy's words come while ben is away, and once more when it is back.
+        try await ben.disconnect()
+        amy.paths?.connect("ben")
+        _ = try await amy.wait { if case .problem("ben", let error) = $0 { error.code } else { nil } }
+        try await ben.connect(sameRun: sameRun)
+        amy.paths?.connect("ben")
+        #expect(try await amy.path(to: "ben").kind.isDirect)
+        #expect(try await ben.path(to: "amy").kind.isDirect)
+        // Packets need no session.
+        try await amy.disconnect()
+        try await ben.disconnect()
+        amy.paths?.send([9], to: "ben")
+        #expect(try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } } == [9])
+        try await amy.stop()
+        try await ben.stop()
+        try await house.close()
+    }
+
+    @Test("Who is not there is said at once, and why")
+    func absence() async throws {
+        let house = try await PathHouse.open()
+        let amy = try PathDevice("amy", at: house)
+        let deaf = try PathDevice("deaf", at: house, takesSignals: false)
+        let gone = try PathDevice("gone", at: house)
+        try await amy.connect()
+        try await deaf.connect()
+        try await gone.connect()
+        try await gone.disconnect()
+        for (name, code) in [
+            ("deaf", ErrorCode.pathsOff), ("gone", .deviceOffline), ("nobody", .deviceUnknown), ("amy", .deviceUnknown),
+        ] {
+            amy.paths?.connect(name)
+            let found = try await amy.wait { if case .problem(name, let error) = $0 { error.code } else { nil } }
+            #expect(found == code, "\(name)")
+        }
+        // A device that takes no signals cannot send any.
+        deaf.paths?.connect("amy")
+        let own = try await deaf.wait { if case .problem("amy", let error) = $0 { error.code } else { nil } }
+        #expect(own == .pathsOff)
+        for device in [amy, deaf, gone] { try await device.stop() }
+        try await house.close()
+    }
+
+    @Test("A flood of signals is cut off, and harms nobody", .enabled(if: hasAddress))
+    func flood() async throws {
+        let house = try await PathHouse.open()
+        let amy = try PathDevice("amy", at: house)
+        let ben = try PathDevice("ben", at: house)
+        let eve = try PathDevice("eve", at: house)
+        for device in [amy, ben, eve] { try await device.connect() }
+        let junk = AditPeerSignal(
+            peer: "ben",
+            body: [UInt8](repeating: 7, count: 2000),
+            signature: [UInt8](repeating: 1, count: 64)
+        )
+        for _ in 0..<5000 { eve.signal(junk) }
+        amy.paths?.connect("ben")
+        #expect(try await amy.path(to: "ben").kind.isDirect)
+        let figures = try #require(try await house.signals())
+        #expect(figures.limited > 4000)
+        #expect(figures.forwarded < 1000)
+        for device in [amy, ben, eve] { try await device.stop() }
+        try await house.close()
+    }
+}
