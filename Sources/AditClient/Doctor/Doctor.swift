@@ -85,6 +85,7 @@ package struct Doctor: Sendable {
         async let udp = stun(address, host, subject.stun?.port, over: .udp)
         async let tcp = stun(address, host, subject.stun?.port, over: .tcp)
         async let tls = stun(address, host, subject.stun?.tlsPort, over: .tls)
+        async let relays = relays(address, host, subject)
         let found = await session
         var hops = DoctorJudgement.session(found, subject)
         let pages = await [(DoctorHop.Name.http, http), (.https, https)]
@@ -100,7 +101,36 @@ package struct Doctor: Sendable {
             }
         }
         let stun = await DoctorJudgement.stun(udp: udp, tcp: tcp, tls: tls, subject.stun, isReached: reached)
-        return hops + stun
+        return await hops + stun + DoctorJudgement.turn(relays, hasUser: true, isAskedFor: false)
+    }
+
+    /// The relay each way that the server offered, with credentials that are still good.
+    private func relays(
+        _ address: IPAddress,
+        _ host: String,
+        _ subject: DoctorSubject
+    ) async -> [(way: TURNPlace.Way, finding: TURNFinding)] {
+        guard let offer = subject.turn, offer.expiresAt > probes.unixTime() else { return [] }
+        let tlsPort = offer.tlsPort == 0 && offer.isOnSessionPort ? subject.server.port : offer.tlsPort
+        let ways = [
+            TURNPlace.Way(transport: .udp, port: offer.port), TURNPlace.Way(transport: .tcp, port: offer.port),
+            TURNPlace.Way(transport: .tls, port: tlsPort),
+        ].filter { $0.port != 0 }
+        let wish = TURNWish(offer)
+        async let udp = relay(address, host, ways.first { $0.transport == .udp }, wish)
+        async let tcp = relay(address, host, ways.first { $0.transport == .tcp }, wish)
+        async let tls = relay(address, host, ways.first { $0.transport == .tls }, wish)
+        return await [udp, tcp, tls].compactMap { $0 }
+    }
+
+    private func relay(
+        _ address: IPAddress,
+        _ host: String,
+        _ way: TURNPlace.Way?,
+        _ wish: TURNWish
+    ) async -> (way: TURNPlace.Way, finding: TURNFinding)? {
+        guard let way else { return nil }
+        return (way, await probes.turn(at: IPEndpoint(address, way.port), host: host, over: way.transport, wish))
     }
 
     private func names(_ address: IPAddress, _ host: String, _ port: UInt16?, isTLS: Bool) async -> NamesFinding? {

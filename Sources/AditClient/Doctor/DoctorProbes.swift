@@ -23,6 +23,8 @@ package struct DoctorSubject: Sendable {
     package var httpsPort: UInt16?
     /// Where it answers STUN; nil when that is not known.
     package var stun: STUNOffer?
+    /// Where it relays by TURN, and with which credentials; nil when that is not known.
+    package var turn: TURNOffer?
 
     /// Makes it from its parts.
     package init(
@@ -32,7 +34,8 @@ package struct DoctorSubject: Sendable {
         domain: String = "",
         httpPort: UInt16? = nil,
         httpsPort: UInt16? = nil,
-        stun: STUNOffer? = nil
+        stun: STUNOffer? = nil,
+        turn: TURNOffer? = nil
     ) {
         self.server = server
         self.trust = trust
@@ -41,6 +44,7 @@ package struct DoctorSubject: Sendable {
         self.httpPort = httpPort
         self.httpsPort = httpsPort
         self.stun = stun
+        self.turn = turn
     }
 }
 
@@ -177,4 +181,7 @@ package protocol DoctorProbes: Sendable {
     func names(at address: IPEndpoint, host: String, isTLS: Bool) async -> NamesFinding
     /// Asks for a mapped address.
     func stun(at address: IPEndpoint, host: String, over transport: STUNTransport) async -> STUNFinding
+    /// Asks for a relay.
+    func turn(at address: IPEndpoint, host: String, over transport: STUNTransport, _ wish: TURNWish) async
+        -> TURNFinding
 }

@@ -29,6 +29,12 @@ package struct DoctorHop: Sendable, Equatable {
         case stunTCP
         /// STUN over TLS.
         case stunTLS
+        /// The relay over UDP (TURN).
+        case turnUDP
+        /// The relay over TCP.
+        case turnTCP
+        /// The relay over TLS.
+        case turnTLS
         /// What runs on this computer.
         case tunnels
 

@@ -37,7 +37,8 @@ extension DoctorSubject {
             isJoined: true,
             domain: server.domain,
             httpPort: server.domain.isEmpty ? nil : server.httpPort,
-            stun: server.stun
+            stun: server.stun,
+            turn: server.turn
         )
         // The addresses that running tunnels were given tell on which ports names are shown.
         for process in processes where process.server == server.place.description {

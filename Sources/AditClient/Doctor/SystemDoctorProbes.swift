@@ -189,6 +189,48 @@ package struct SystemDoctorProbes: DoctorProbes {
         return finding
     }
 
+    package func turn(
+        at address: IPEndpoint,
+        host: String,
+        over transport: STUNTransport,
+        _ wish: TURNWish
+    ) async -> TURNFinding {
+        let query = TURNQuery(
+            TURNClientConfiguration(
+                server: address,
+                transport: transport,
+                username: wish.username,
+                password: wish.password,
+                realm: wish.realm,
+                nonce: wish.nonce,
+                timing: transport == .udp
+                    ? STUNTiming(retransmission: .milliseconds(300), transmissions: 4, lastWait: 3)
+                    : STUNTiming(retransmission: .seconds(1), transmissions: 1, lastWait: 3)
+            ),
+            name: host,
+            random: SystemRandomNumberGenerator()
+        )
+        let promise = loop.makePromise(of: TURNFinding.self)
+        // Only whether it relays is looked at; the password is proven, never sent.
+        let tls = SocketTLS(trust: .unverified(name: host), applicationProtocols: ["stun.turn"], isAdit: false)
+        let driver = SocketMachineDriver(query, on: loop, tls: tls) { event in
+            switch event {
+            case .answered(let finding): promise.succeed(.answered(finding))
+            case .refused(let failure): promise.succeed(.refused(failure))
+            case .failed(let end): promise.succeed(.failed(Self.words(end)))
+            case .unreachable(let refusal): promise.succeed(.failed(Self.words(refusal)))
+            }
+        }
+        let timer = loop.scheduleTask(in: .nanoseconds(Doctor.stepLimit.wholeNanoseconds)) {
+            promise.succeed(.refused(.timedOut))
+        }
+        driver.start()
+        let finding = await value(of: promise.futureResult, otherwise: TURNFinding.refused(.timedOut))
+        timer.cancel()
+        driver.cancel()
+        return finding
+    }
+
     private func stunTLS(_ address: IPEndpoint, host: String) async -> STUNFinding {
         var generator = SystemRandomNumberGenerator()
         let id = STUNTransactionID(using: &generator)

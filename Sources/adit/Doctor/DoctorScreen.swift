@@ -74,6 +74,9 @@ enum DoctorScreen {
         case .stunUDP: "STUN/UDP"
         case .stunTCP: "STUN/TCP"
         case .stunTLS: "STUN/TLS"
+        case .turnUDP: Text("relay/UDP", zh: "中继/UDP")
+        case .turnTCP: Text("relay/TCP", zh: "中继/TCP")
+        case .turnTLS: Text("relay/TLS", zh: "中继/TLS")
         case .tunnels: Text("tunnels", zh: "隧道")
         }
     }

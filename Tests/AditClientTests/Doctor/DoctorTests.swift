@@ -48,6 +48,24 @@ private struct FakeProbes: DoctorProbes {
     func stun(at address: IPEndpoint, host: String, over transport: STUNTransport) async -> STUNFinding {
         transport == .udp ? udp : tcp
     }
+
+    var relay = TURNFinding.answered(Self.relayed)
+    var overTCP: TURNFinding?
+    static let relayed = TURNQuery.Finding(
+        relayed: IPEndpoint(.v4(0xCB00_7107), 50_000),
+        mapped: IPEndpoint(.v4(9), 9),
+        allocateTime: .milliseconds(40),
+        echo: .arrived(.milliseconds(20))
+    )
+
+    func turn(
+        at address: IPEndpoint,
+        host: String,
+        over transport: STUNTransport,
+        _ wish: TURNWish
+    ) async -> TURNFinding {
+        transport == .udp ? relay : overTCP ?? relay
+    }
 }
 
 @Suite struct DoctorTests {
@@ -134,6 +152,55 @@ private struct FakeProbes: DoctorProbes {
         #expect(report.firstBroken == nil)
         #expect(report.hop(.stunUDP)?.error?.code == .udpBlocked)
         #expect(report.fix == report.hop(.stunUDP)?.error?.fix)
+    }
+
+    @Test func theRelayIsBesideTheWay() async {
+        var subject = Self.subject
+        subject.turn = TURNOffer(
+            port: 3478,
+            tlsPort: 5349,
+            username: "2000000:desk",
+            password: "secret",
+            realm: "adit",
+            expiresAt: 2_000_000
+        )
+        var probes = FakeProbes()
+        let examine = { (probes: FakeProbes, subject: DoctorSubject) in
+            await Doctor(probes: probes) { .zero }.examine(subject)
+        }
+        let good = await examine(probes, subject)
+        #expect([.turnUDP, .turnTCP, .turnTLS].allSatisfy { good.hop($0)?.state == .good })
+        #expect(good.hop(.turnUDP)?.facts.last?.english == "a datagram to itself came back in 20 ms")
+        probes.relay = .refused(.unauthorized)
+        let refused = await examine(probes, subject)
+        #expect(refused.firstBroken == nil)
+        #expect(refused.hop(.turnTLS)?.error?.code == .relayUnusable)
+        // With credentials that are over nothing can be said.
+        subject.turn?.expiresAt = 1_000_000
+        #expect(await examine(probes, subject).hop(.turnUDP) == nil)
+    }
+
+    @Test func aRelayThatWasAskedAboutIsBrokenWhenNoWayWorks() async throws {
+        let place = try #require(TURNPlace("turn:203.0.113.7"))
+        #expect(place.ways.map(\.transport) == [.udp, .tcp, .tls])
+        #expect(TURNPlace("turn:a.test:4000?transport=tcp")?.ways.map(\.port) == [4000])
+        #expect(TURNPlace("turns:a.test")?.ways == [.init(transport: .tls, port: 5349)])
+        for wrong in ["a.test", "turn:", "stun:a.test", "turns:a.test?transport=udp", "turn:a.test?transport=sctp"] {
+            #expect(TURNPlace(wrong) == nil, "\(wrong)")
+        }
+        var probes = FakeProbes()
+        probes.relay = .failed("no answer")
+        probes.overTCP = .answered(FakeProbes.relayed)
+        let half = await TURNDoctor(probes: probes) { .zero }.examine(place, nil)
+        #expect(half.firstBroken == nil)
+        #expect(half.hop(.turnUDP)?.state == .warning)
+        probes.overTCP = nil
+        let none = await TURNDoctor(probes: probes) { .zero }.examine(place, nil)
+        #expect(none.firstBroken?.name == .turnUDP)
+        #expect(none.firstBroken?.error?.code == .relayUnusable)
+        probes.relay = .refused(.unauthorized)
+        let locked = await TURNDoctor(probes: probes) { .zero }.examine(place, nil)
+        #expect(locked.fix?.english.contains("--user") == true)
     }
 
     @Test func theRemedyOfAPortalIsItsPage() async {
