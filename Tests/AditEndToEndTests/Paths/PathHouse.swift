@@ -7,6 +7,7 @@ import AditCrypto
 import AditServer
 import AditTransport
 import AditTraversal
+import AditTunnel
 import AditWire
 import Logging
 import NIOConcurrencyHelpers
