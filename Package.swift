@@ -136,7 +136,7 @@ let package = Package(
         .testTarget(
             name: "AditEndToEndTests",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditConfig", "AditTransport", "AditServer",
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport", "AditServer",
                 "AditClient", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
             ]
         ),

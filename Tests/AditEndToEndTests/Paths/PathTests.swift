@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditServer
 import AditTransport
 import AditTraversal
 import AditWire
