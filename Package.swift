@@ -136,8 +136,8 @@ let package = Package(
         .testTarget(
             name: "AditEndToEndTests",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport", "AditServer",
-                "AditClient", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "AditConfig", "AditTransport",
+                "AditServer", "AditClient", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL, logging,
             ]
         ),
         .testTarget(name: "ArchitectureTests", dependencies: ["AditCore", "AditConfig"]),

@@ -31,7 +31,7 @@ struct PathTests {
         let got = try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } }
         #expect(got == [1, 2, 3])
         ben.paths?.send([4], to: "amy")
-        #expect(try await amy.wait { if case .received("ben", let bytes) = $0 { bytes } else { nil } } == [4])
+        #expect(try await amy.wait { if case .received("ben", let bytes) = $0 { bytes } else { nil } } == [UInt8(4)])
         amy.paths?.measure("ben")
         let trip = try await amy.wait { if case .roundTrip("ben", let time, _) = $0 { time } else { nil } }
         #expect(trip > .zero)
@@ -64,7 +64,7 @@ struct PathTests {
         try await amy.disconnect()
         try await ben.disconnect()
         amy.paths?.send([9], to: "ben")
-        #expect(try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } } == [9])
+        #expect(try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } } == [UInt8(9)])
         try await amy.stop()
         try await ben.stop()
         try await house.close()
