@@ -100,7 +100,7 @@ def around():
               is_sample=True),
         Scene("reset", "udp=blocked,tcp=addr,unsol=rst", "udp=blocked,tcp=sym,unsol=rst", (DIRECT_TCP,), within=8),
         Scene("reset", "sym,unsol=rst", "port,unsol=rst", (DIRECT_UDP,), tactics=("birthday",), **search),
-        Scene("pinning", "port,unsol=accept", "port,unsol=accept", (DIRECT_UDP,), within=8, is_sample=True),
+        Scene("pinning", "port,unsol=accept", "port,unsol=accept", (DIRECT_UDP, DIRECT_TCP), within=8, is_sample=True),
         Scene("pinning", "udp=blocked,tcp=port,unsol=accept", "udp=blocked,tcp=port,unsol=accept", (DIRECT_TCP,), within=8),
         Scene("UDP blocked", "udp=blocked,tcp=port", "port", (DIRECT_TCP,), reason=("UDP is blocked",), is_sample=True),
         Scene("UDP blocked", "udp=blocked,tcp=sym", "udp=port,tcp=full", (DIRECT_TCP,)),
