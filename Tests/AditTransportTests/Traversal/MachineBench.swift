@@ -37,12 +37,13 @@ final class MachineBench {
 
     init(
         _ machine: ToldMachine = ToldMachine(),
-        on loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        on loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
+        tls: SocketTLS? = nil
     ) async {
         let (stream, continuation) = AsyncStream.makeStream(of: SocketInput.self)
         self.continuation = continuation
         events = stream.makeAsyncIterator()
-        driver = SocketMachineDriver(machine, on: loop) { continuation.yield($0) }
+        driver = SocketMachineDriver(machine, on: loop, tls: tls) { continuation.yield($0) }
         driver.start()
         // A machine that wants nothing is asked once.
         if machine.outputs.isEmpty, machine.nextDeadline == nil { _ = await next() }

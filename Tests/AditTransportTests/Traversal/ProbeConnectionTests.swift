@@ -4,6 +4,7 @@
 import AditCore
 import AditTransport
 import AditTraversal
+import Glibc
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -22,6 +23,32 @@ struct ProbeConnectionTests {
         }
         // And the listener still takes connections while those from its port are open.
         _ = try await connect(bench, from: Self.place, to: ownLocal, listener: own)
+        #expect(try await bench.end() == [])
+    }
+
+    @Test func `many connections are dialled from one port at once, and one that nobody answers stays`() async throws {
+        let bench = await MachineBench()
+        let (_, ownLocal) = try await bench.open(.listener(local: Self.place))
+        let silent = try FullListener()
+        let waiting = bench.newID()
+        bench.perform(.open(waiting, .tcp(local: ownLocal, remote: silent.endpoint)))
+        var wanted: [SocketID: IPEndpoint] = [:]
+        for _ in 0..<24 {
+            let there = try await bench.open(.listener(local: Self.place)).local
+            wanted[bench.newID()] = there
+        }
+        for (id, remote) in wanted { bench.perform(.open(id, .tcp(local: ownLocal, remote: remote))) }
+        for _ in 0..<2 * wanted.count {
+            switch await bench.next() {
+            case .connected(let id, ownLocal, let remote)?: #expect(wanted.removeValue(forKey: id) == remote)
+            case .accepted(_, _, _, ownLocal)?: break
+            default: throw MachineBench.Unexpected()
+            }
+        }
+        #expect(wanted.isEmpty)
+        // Its SYN is sent again after a second, when there is room.
+        silent.makeRoom()
+        #expect(await bench.next() == .connected(waiting, local: ownLocal, remote: silent.endpoint))
         #expect(try await bench.end() == [])
     }
 
@@ -125,5 +152,30 @@ struct ProbeConnectionTests {
         }
         guard let accepted else { throw MachineBench.Unexpected() }
         return (id, accepted)
+    }
+}
+
+/// A listener whose queue is full, so that the system does not answer further SYNs (listen(2)).
+private final class FullListener {
+    let endpoint: IPEndpoint
+    private let descriptor: Int32
+    private let filler: Int32
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        filler = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var place = RawAddress.loopback
+        guard RawAddress.claim(descriptor, &place), listen(descriptor, 0) == 0 else { throw MachineBench.Unexpected() }
+        endpoint = IPEndpoint(MachineBench.loopback.address, UInt16(place[2]) << 8 | UInt16(place[3]))
+        guard RawAddress.connect(filler, place) else { throw MachineBench.Unexpected() }
+    }
+
+    func makeRoom() {
+        close(accept(descriptor, nil, nil))
+    }
+
+    deinit {
+        close(filler)
+        close(descriptor)
     }
 }

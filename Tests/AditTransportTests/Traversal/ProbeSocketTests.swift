@@ -5,6 +5,7 @@ import AditCore
 import AditTransport
 import AditTraversal
 import Glibc
+import NIOCore
 import NIOPosix
 import Testing
 
@@ -102,6 +103,47 @@ struct ProbeSocketTests {
         )
     }
 
+    @Test func `256 sockets are opened and closed at once, and each receives`() async throws {
+        let bench = await MachineBench()
+        let (sender, _) = try await bench.open(.udp(local: MachineBench.loopback))
+        let ids = (0..<256).map { _ in bench.newID() }
+        bench.driver.update { machine in
+            machine.outputs += ids.map { .open($0, .udp(local: MachineBench.loopback)) }
+        }
+        var places: [SocketID: IPEndpoint] = [:]
+        while places.count < ids.count {
+            guard case .opened(let id, let local)? = await bench.next() else { throw MachineBench.Unexpected() }
+            places[id] = local
+        }
+        #expect(Set(places.values).count == ids.count)
+        for local in places.values { bench.perform(.send(sender, [1], to: local, timeToLive: nil)) }
+        var silent = Set(ids)
+        while !silent.isEmpty {
+            guard case .received(let id, [1], _)? = await bench.next() else { throw MachineBench.Unexpected() }
+            silent.remove(id)
+        }
+        bench.driver.update { machine in machine.outputs += ids.map { .close($0, isAbrupt: false) } }
+        #expect(try await bench.driver.openCount().get() == 1)
+        #expect(try await bench.end() == [])
+    }
+
+    @Test func `a burst comes whole and in order, whatever the sizes`() async throws {
+        let bench = await MachineBench()
+        let (a, aLocal) = try await bench.open(.udp(local: MachineBench.loopback))
+        let (b, bLocal) = try await bench.open(.udp(local: MachineBench.loopback))
+        let sizes = (0..<100).map { ($0 * 37) % 1400 } + [16 * 1024, 16 * 1024 + 1, 0]
+        bench.driver.update { machine in
+            machine.outputs += sizes.map {
+                .send(a, [UInt8](repeating: UInt8($0 % 251), count: $0), to: bLocal, timeToLive: nil)
+            }
+        }
+        for size in sizes {
+            let bytes = [UInt8](repeating: UInt8(size % 251), count: min(size, 16 * 1024))
+            #expect(await bench.next() == .received(b, bytes, from: aLocal))
+        }
+        #expect(try await bench.end() == [])
+    }
+
     @Test func `a closed socket is named no more`() async throws {
         let bench = await MachineBench()
         let (a, aLocal) = try await bench.open(.udp(local: MachineBench.loopback))
@@ -157,25 +199,6 @@ struct ProbeSocketTests {
     }
 
     private var foreignPort: IPEndpoint { IPEndpoint(MachineBench.loopback.address, 9) }
-}
-
-/// The bytes of `sockaddr_in` and `sockaddr_in6` (POSIX `netinet/in.h`).
-private enum RawAddress {
-    static let loopback = family(AF_INET) + [0, 0, 127, 0, 0, 1] + [UInt8](repeating: 0, count: 8)
-    static let loopbackV6 = family(AF_INET6) + [UInt8](repeating: 0, count: 21) + [1, 0, 0, 0, 0]
-
-    /// Binds a socket and reads where it is bound; false when that fails.
-    static func claim(_ descriptor: Int32, _ place: inout [UInt8]) -> Bool {
-        place.withUnsafeMutableBytes { bytes in
-            guard let address = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-            var size = socklen_t(bytes.count)
-            return Glibc.bind(descriptor, address, size) == 0 && getsockname(descriptor, address, &size) == 0
-        }
-    }
-
-    private static func family(_ number: Int32) -> [UInt8] {
-        withUnsafeBytes(of: sa_family_t(number)) { Array($0) }
-    }
 }
 
 /// A socket that sees the time to live of what it receives (ip(7), IP_RECVTTL).
