@@ -18,8 +18,6 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case stunSilent = 106
     /// A TURN server does not relay.
     case relayUnusable = 107
-    /// A TURN server does not relay.
-    case relayUnusable = 107
     /// The invite was already used.
     case inviteUsed = 110
     /// The invite's time is over.

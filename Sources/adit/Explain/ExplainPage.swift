@@ -53,7 +53,6 @@ extension ErrorCode {
         case .udpBlocked: .udpBlocked
         case .stunSilent: .stunSilent
         case .relayUnusable: .relayUnusable
-        case .relayUnusable: .relayUnusable
         case .inviteUsed: .inviteUsed
         case .inviteExpired: .inviteExpired
         case .inviteWrong: .inviteWrong
