@@ -4,6 +4,7 @@
 import AditConfig
 import AditCore
 import AditTraversal
+import AditWire
 import Testing
 
 @testable import AditServer
