@@ -113,7 +113,7 @@ import Testing
         #expect(try home.servers().map(\.stun) == [nil, offer])
         try home.note(STUNOffer(port: 3478), of: place)
         #expect(try home.servers()[1].stun == STUNOffer(port: 3478))
-        try home.note(nil, of: place)
+        try home.note(STUNOffer?.none, of: place)
         #expect(try home.servers()[1] == Self.server("a.example", at: 1))
     }
 
@@ -124,7 +124,7 @@ import Testing
         try home.remember(Self.server("a.example", at: 1))
         let file = home.path + "/servers.json"
         let before = try FileManager.default.attributesOfItem(atPath: file)[.systemFileNumber] as? NSNumber
-        try home.note(nil, of: Self.server("a.example", at: 1).place)
+        try home.note(STUNOffer?.none, of: Self.server("a.example", at: 1).place)
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.systemFileNumber] as? NSNumber == before)
     }
 
