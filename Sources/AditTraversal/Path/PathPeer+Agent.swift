@@ -49,6 +49,7 @@ extension PathPeer {
             if pair.local.type == .relayed, pair.remote.type != .relayed, provenAddresses.count < Self.endpointLimit {
                 provenAddresses.insert(pair.remote.endpoint.address)
                 followSearch(remote?.search, at: now)
+                trustForTCP(pair.remote.endpoint.address, at: now)
             }
             return
         }

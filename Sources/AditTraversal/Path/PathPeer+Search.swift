@@ -123,7 +123,8 @@ extension PathPeer {
 
     /// Whether the peer has answered from the address, as the relay sees it. Without a relay there is no way to show it.
     private func isProven(_ address: IPAddress) -> Bool {
-        if provenAddresses.contains(address) || policy == .directOnly || world.relayLack != nil { return true }
+        // The own policy counts here: the peer's is only its word.
+        if provenAddresses.contains(address) || world.policy == .directOnly || world.relayLack != nil { return true }
         if !world.tactics.contains(.plain) { return true }
         return agent.remoteCandidates.contains { $0.type == .peerReflexive && $0.endpoint.address == address }
     }

@@ -18,6 +18,7 @@ extension PathPeer {
         var attempt: Instant?
         /// Whether the peer's endpoints were handed in, and the beginning was agreed on.
         var hasTargets = false
+        var hasPlan = false
         var isGoing = false
         var numbers: [PunchSocketID: UInt32] = [:]
         /// Why it was given up; nil while it was not.
@@ -91,6 +92,9 @@ extension PathPeer {
             configuration.name = ownID.name
             configuration.peerName = id.name
             configuration.attemptLimit = Self.connectionAttempts
+            configuration.strangerLimit = Self.connectionAttempts
+            forgetAimed(at: now)
+            configuration.spent = aimed.mapValues(\.count)
             machine = .simultaneous(TCPPunch(configuration, random: branch))
         } else {
             var configuration = SevenStepsConfiguration(
@@ -102,8 +106,16 @@ extension PathPeer {
             machine = .steps(SevenSteps(configuration, random: branch))
         }
         tcp = Punch(machine: machine, tactic: tactic, offer: PathTCPOffer(round: round), attempt: attemptAt)
+        for address in provenAddresses { handlePunch(.trust(address), at: now) }
         handlePunch(.begin(local: freshEndpoint, servers: world.stunTCP), at: now)
         tellSoon(at: now)
+    }
+
+    /// The peer has answered from an address, as the relay saw: the punch need not hold back there, and may search.
+    mutating func trustForTCP(_ address: IPAddress, at now: Instant) {
+        guard tcp != nil, tcp?.failure == nil else { return }
+        handlePunch(.trust(address), at: now)
+        advanceTCP(at: now)
     }
 
     /// Hands something to the punch, and does what it then wants.
@@ -166,11 +178,12 @@ extension PathPeer {
         guard own.offer.local != nil else { return }
         if !own.hasTargets {
             tcp?.hasTargets = true
-            if let plan = tcpPlan(own.offer, theirs) { handlePunch(.search(plan), at: now) }
+            beginTCPSearch(own.offer, theirs, at: now)
             var targets = theirs.mapped
             if isNear(theirs.mapped) { targets.append(peerLocal) }
             handlePunch(.targets(punchTargets(targets)), at: now)
         }
+        beginTCPSearch(own.offer, theirs, at: now)
         guard tcp?.isGoing == false else { return }
         if leads {
             // The word to begin is on its way for half a signal's round trip; both then begin in the same moment.
@@ -193,15 +206,30 @@ extension PathPeer {
         handlePunch(.targets([target]), at: now)
     }
 
+    private mutating func beginTCPSearch(_ own: PathTCPOffer, _ theirs: PathTCPOffer, at now: Instant) {
+        guard tcp?.hasPlan == false, let plan = tcpPlan(own, theirs) else { return }
+        // The wide search waits until the peer has shown that it is there. Where UDP is blocked it cannot be shown: the
+        // relay sees the relay of the peer. The search is then as narrow as what any address gets, at both ends.
+        guard isTCPBlind || provenAddresses.contains(plan.peer.address) else { return }
+        tcp?.hasPlan = true
+        handlePunch(.search(plan), at: now)
+    }
+
+    /// Whether no packet over UDP can show where the peer is; both ends know the same of it.
+    private var isTCPBlind: Bool { world.nat.udp.isBlocked || remote?.nat.udp.isBlocked == true }
+
     /// How to search the peer's TCP port; nil where it is known, or where only luck would help.
     private func tcpPlan(_ own: PathTCPOffer, _ theirs: PathTCPOffer) -> SearchPlan? {
         guard let endpoint = theirs.mapped.first, mayAim(at: endpoint, over: .tcp), !world.isQuiet,
             remote?.isQuiet == false
         else { return nil }
+        var options = SearchOptions()
+        if isTCPBlind { options.window = Self.connectionAttempts - 1 }
         let plan = SearchPlan.make(
             own: PortSamples(own.mapped, allocation: world.nat.tcp.allocation),
             peer: PortSamples(theirs.mapped, allocation: remote?.nat.tcp.allocation),
-            at: endpoint
+            at: endpoint,
+            options: options
         )
         switch plan?.tactic {
         case .prediction: return searchTactics.contains(.prediction) ? plan : nil
@@ -227,8 +255,22 @@ extension PathPeer {
     static let connectionAttempts = 25
     static let punchTargetLimit = 4
 
+    /// What addresses got is remembered so long after the last of it, over all rounds.
+    private static let aimedMemory = Duration.seconds(60)
+
+    private mutating func forgetAimed(at now: Instant) {
+        aimed = aimed.filter { now - $0.value.at < Self.aimedMemory }
+    }
+
     mutating func stopTCP(at now: Instant) {
         guard tcp != nil else { return }
+        if case .simultaneous(let punch)? = tcp?.machine {
+            forgetAimed(at: now)
+            for (address, count) in punch.spent where count != aimed[address]?.count {
+                guard aimed.count < Self.endpointLimit || aimed[address] != nil else { break }
+                aimed[address] = (count, now)
+            }
+        }
         handlePunch(.stop, at: now)
         for (number, socket) in sockets.sorted(by: { $0.key < $1.key }) {
             if case .punch = socket.use { close(number, isAbrupt: true, at: now) }

@@ -102,6 +102,8 @@ struct PathPeer: Sendable {
     var rounds: [Instant] = []
     /// Addresses at which the peer has answered a check through the relay: more than a few packets may be sent there.
     var provenAddresses: Set<IPAddress> = []
+    /// SYNs that addresses got which never showed to be the peer's, and when the last of them were noted.
+    var aimed: [IPAddress: (count: Int, at: Instant)] = [:]
 
     private var outputs: [Output] = []
     private var firstOutput = 0

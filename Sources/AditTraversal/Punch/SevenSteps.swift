@@ -106,7 +106,7 @@ package struct SevenSteps: Sendable {
                 case .end: finish(establishedCount > 0 ? nil : peer == nil ? .noPeer : .timedOut)
                 }
             }
-        case .search, .go, .goAfter, .opened: break
+        case .search, .trust, .go, .goAfter, .opened: break
         }
     }
 

@@ -21,6 +21,10 @@ package struct TCPPunchConfiguration: Sendable, Hashable {
     package var connectionLimit = 8
     /// How many endpoints of the peer are taken.
     package var targetLimit = 20
+    /// How many SYNs an address gets that has not shown to be the peer's, those that TCP repeats among them; nil for any number.
+    package var strangerLimit: Int?
+    /// What such addresses got a short while ago.
+    package var spent: [IPAddress: Int] = [:]
     /// What a search may cost.
     package var limits = PunchLimits()
 
@@ -57,10 +61,14 @@ package struct TCPPunch: Sendable {
     private struct Attempt: Sendable {
         var target: Int
         var sentAt: Instant
+        /// Whether it is given up before TCP sends its SYN again.
+        var isHasty: Bool
     }
 
     private static let listener = PunchSocketID(1)
     private static let ownPortAttempts = 3
+    /// So often TCP sends the SYN of one connection within the patience: at once, and after 1, 3, 7, 15 and 31 s (RFC 6298).
+    private static let repeatedSYNs = 6
 
     private let configuration: TCPPunchConfiguration
     private var random: any RandomNumberGenerator & Sendable
@@ -78,7 +86,9 @@ package struct TCPPunch: Sendable {
     private var search: SearchPlan?
     private var isReady = false
     private var targets: [Target] = []
-    private var nextTarget = 0
+    private var trusted: Set<IPAddress> = []
+    /// What addresses that are not trusted got, or will where nobody answers.
+    package private(set) var spent: [IPAddress: Int] = [:]
     private var attempts: [PunchSocketID: Attempt] = [:]
     private var established: [PunchSocketID: IPEndpoint] = [:]
     private var nextID: UInt32 = 16
@@ -92,6 +102,7 @@ package struct TCPPunch: Sendable {
     ) {
         self.configuration = configuration
         self.random = random
+        spent = configuration.spent
         pace = PacketPace(configuration.limits.packetsPerSecond)
     }
 
@@ -115,6 +126,9 @@ package struct TCPPunch: Sendable {
         switch input {
         case .begin(let local, let servers): begin(local, servers)
         case .targets(let endpoints): add(endpoints, at: now)
+        case .trust(let address):
+            guard trusted.count < configuration.targetLimit else { return }
+            trusted.insert(address)
         case .search(let plan): begin(plan, at: now)
         case .go: go(at: now)
         case .goAfter(let pause):
@@ -247,6 +261,30 @@ package struct TCPPunch: Sendable {
         return false
     }
 
+    /// Whether a connection to the target is given up before TCP sends its SYN again: a search at an address that nobody has
+    /// shown to be the peer's tries each port once.
+    private func isHasty(_ target: Target) -> Bool {
+        if isHasty { return true }
+        guard isStranger(target.endpoint.address), let search, target.endpoint.address == search.peer.address else {
+            return false
+        }
+        switch (search.tactic, search.role) {
+        case (.prediction, .prober), (.window, _), (.block, .prober): return true
+        case (.prediction, .opener), (.block, .opener), (.birthday, _): return !target.isShared
+        }
+    }
+
+    private func isStranger(_ address: IPAddress) -> Bool {
+        configuration.strangerLimit != nil && !trusted.contains(address)
+    }
+
+    /// Whether one more connection to the target stays within what a stranger may get.
+    private func isWithinLimit(_ target: Target) -> Bool {
+        guard let limit = configuration.strangerLimit, isStranger(target.endpoint.address) else { return true }
+        let cost = isHasty(target) ? 1 : Self.repeatedSYNs
+        return (spent[target.endpoint.address] ?? 0) + cost <= limit
+    }
+
     private mutating func work(at now: Instant) {
         guard isGoing, let local, !isOver else { return }
         var earliest: Instant?
@@ -257,7 +295,7 @@ package struct TCPPunch: Sendable {
                 if dueAt > now { earliest = min(earliest ?? dueAt, dueAt) }
                 continue
             }
-            guard search == nil || attemptCount < configuration.limits.flows else {
+            guard search == nil || attemptCount < configuration.limits.flows, isWithinLimit(targets[index]) else {
                 targets[index].dueAt = nil
                 continue
             }
@@ -288,7 +326,11 @@ package struct TCPPunch: Sendable {
         attemptCount += 1
         let id = PunchSocketID(nextID)
         nextID += 1
-        attempts[id] = Attempt(target: index, sentAt: now)
+        let isHasty = isHasty(targets[index])
+        attempts[id] = Attempt(target: index, sentAt: now, isHasty: isHasty)
+        if isStranger(targets[index].endpoint.address) {
+            spent[targets[index].endpoint.address, default: 0] += isHasty ? 1 : Self.repeatedSYNs
+        }
         let source = targets[index].isShared ? local : IPEndpoint(local.address, 0)
         outputs.append(.open(id, .tcp(local: source, remote: targets[index].endpoint)))
         if isHasty, timers[.giveUp] == nil { timers.set(.giveUp, at: now + Self.haste) }
@@ -299,7 +341,9 @@ package struct TCPPunch: Sendable {
 
     /// Tells when all sockets of an opener have sent.
     private mutating func settle() {
-        guard let search, search.role == .opener, !isReady, targets.allSatisfy({ $0.attempts > 0 }) else { return }
+        guard let search, search.role == .opener, !isReady,
+            targets.allSatisfy({ $0.attempts > 0 || $0.dueAt == nil })
+        else { return }
         isReady = true
         outputs.append(.event(.ready))
     }
@@ -343,9 +387,20 @@ package struct TCPPunch: Sendable {
             retry(index, end, at: now)
         } else if let attempt = attempts.removeValue(forKey: id) {
             pace.giveBack(sent: attempt.sentAt, at: now)
+            settleCost(attempt, at: now)
+            guard !attempt.isHasty else { return work(at: now) }
             retry(attempt.target, end, at: now)
         }
         work(at: now)
+    }
+
+    /// A connection that ended sends no further SYN.
+    private mutating func settleCost(_ attempt: Attempt, at now: Instant) {
+        let address = targets[attempt.target].endpoint.address
+        guard !attempt.isHasty, let cost = spent[address] else { return }
+        var sent = 1
+        while sent < Self.repeatedSYNs, now - attempt.sentAt >= .seconds((1 << sent) - 1) { sent += 1 }
+        spent[address] = max(0, cost - Self.repeatedSYNs + sent)
     }
 
     private mutating func retry(_ index: Int, _ end: SocketEnd, at now: Instant) {
@@ -376,7 +431,7 @@ package struct TCPPunch: Sendable {
 
     private mutating func giveUp(at now: Instant) {
         var next: Instant?
-        for (id, attempt) in attempts.sorted(by: { $0.key.number < $1.key.number }) {
+        for (id, attempt) in attempts.sorted(by: { $0.key.number < $1.key.number }) where attempt.isHasty {
             let end = attempt.sentAt + Self.haste
             if end <= now {
                 attempts[id] = nil

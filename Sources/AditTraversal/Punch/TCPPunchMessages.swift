@@ -23,6 +23,8 @@ package enum TCPPunchInput: Sendable, Equatable {
     case begin(local: IPEndpoint, servers: [IPEndpoint])
     /// The peer's endpoints, as its own machine told them with `mapped`; more may follow.
     case targets([IPEndpoint])
+    /// The peer has answered from the address: what goes there hits no stranger.
+    case trust(IPAddress)
     /// Which ports to try where the peer's endpoint for this side is not known; begins with `go`.
     case search(SearchPlan)
     /// The peer begins now; the connections are made.

@@ -79,11 +79,25 @@ struct HostilePathTests {
             default: description.openers?.endpoints = endpoints
             }
         }
-        withKnownIssue("a search over TCP aims at ports that only the peer's word names", isIntermittent: true) {
-            #expect(heard[0] <= 100)
-        } when: {
-            which == "tcp"
+        #expect(heard[0] <= (which == "tcp" ? 25 : 100))
+    }
+
+    @Test("Who says that UDP is blocked for it cannot have more connections made to a stranger")
+    func blindOffers() throws {
+        let (_, heard) = try play("port", "sym") { description in
+            description.nat.udp.kind = .blocked
+            description.tcp?.mapped = (0..<4).map { IPEndpoint(Self.stranger, UInt16(20_000 + $0)) }
         }
+        #expect(heard[0] <= 25)
+    }
+
+    @Test("Who asks for no relay cannot have ports of a stranger searched")
+    func directOnly() throws {
+        let (_, heard) = try play("port", "sym") { description in
+            description.policy = .directOnly
+            description.search?.samples = [20_000, 31_000, 47_111, 9_000].map { IPEndpoint(Self.stranger, $0) }
+        }
+        #expect(heard[0] <= 100)
     }
 
     @Test("Messages that come twice, late and out of order change nothing")
