@@ -89,6 +89,8 @@ package struct PortSamples: Sendable, Hashable {
         let asked = endpoints.map { Int($0.port) }
         if Set(asked).count == 1 { return .constant }
         let ports = Set(unwrapped(asked)).sorted()
+        // Two ports always have one distance: what a longer look has shown to be no sequence does not become one by that.
+        if ports.count < 3, let kind = Self.kind(allocation, asked) { return kind }
         let gaps = zip(ports, ports.dropFirst()).map { $1 - $0 }
         let step = gaps.reduce(0, greatestCommonDivisor)
         if step <= widestStep, gaps.allSatisfy({ $0 <= step * widestGap }) {
@@ -97,10 +99,16 @@ package struct PortSamples: Sendable, Hashable {
             let direction = zip(inOrder, inOrder.dropFirst()).reduce(0) { $0 + ($1.1 - $1.0).signum() }
             return .sequential(step: direction < 0 ? -step : step)
         }
-        if case .block(let range)? = allocation, asked.allSatisfy({ range.contains(UInt16($0)) }) {
-            return .block(range)
+        return Self.kind(allocation, asked) ?? .random
+    }
+
+    /// What a noted allocation says of the ports; nil for nothing.
+    private static func kind(_ allocation: PortAllocation?, _ ports: [Int]) -> Kind? {
+        switch allocation {
+        case .block(let range): ports.allSatisfy { range.contains(UInt16($0)) } ? .block(range) : nil
+        case .random: .random
+        case .preserving, .sequential, nil: nil
         }
-        return .random
     }
 
     private static func greatestCommonDivisor(_ one: Int, _ other: Int) -> Int {

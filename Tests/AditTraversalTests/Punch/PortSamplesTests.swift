@@ -25,6 +25,10 @@ struct PortSamplesTests {
         #expect(samples([20_100, 21_000, 20_345, 22_001]).kind == .random)
         #expect(samples([20_100, 21_000, 20_345, 22_001], .block(20_000...22_047)).kind == .block(20_000...22_047))
         #expect(samples([20_100, 31_000, 20_345, 22_001], .block(20_000...22_047)).kind == .random)
+        #expect(samples([20_100, 20_101], .block(20_000...22_047)).kind == .block(20_000...22_047))
+        #expect(samples([20_100, 20_104], .random).kind == .random)
+        #expect(samples([20_100, 20_104]).kind == .sequential(step: 4))
+        #expect(samples([20_100, 20_101, 20_102], .random).kind == .sequential(step: 1))
         let scattered = PortSamples([IPEndpoint(.v4(1), 5000), IPEndpoint(.v4(2), 5001)])
         #expect(scattered.kind == .scattered)
     }
