@@ -8,8 +8,9 @@ package import AditWire
 
 /// A TURN server as people write it: `turn:HOST[:PORT][?transport=udp|tcp]` or `turns:HOST[:PORT]` (RFC 7065).
 package struct TURNPlace: Sendable, Hashable {
-    /// The port of TURN, and of TURN over TLS (RFC 8656 section 20).
+    /// The port of TURN (RFC 8656 section 20).
     package static let port: UInt16 = 3478
+    /// The port of TURN over TLS.
     package static let tlsPort: UInt16 = 5349
 
     /// The host.
@@ -71,8 +72,9 @@ package struct TURNWish: Sendable, Hashable {
     package var username: String
     /// The password.
     package var password: String
-    /// The realm and a nonce where the server gave them beforehand.
+    /// The realm, where the server gave it beforehand.
     package var realm: String?
+    /// A nonce, where the server gave one beforehand.
     package var nonce: String?
 
     /// Makes it from its parts.

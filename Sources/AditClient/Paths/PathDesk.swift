@@ -46,7 +46,7 @@ final class PathDesk {
     private var driver: SocketMachineDriver<PathFinder>?
     private var isOpening = false
     private var waiting: [@Sendable (inout PathFinder) -> Void] = []
-    private var helpers: PathHelpers?
+    private var helpers: PathSurroundings?
     private var answers: TokenBucket
     private var hasStopped = false
 
@@ -351,7 +351,7 @@ final class PathDesk {
         made.update { finder in for change in changes { change(&finder) } }
         made.start()
         guard parts.options.policy != .relayOnly else { return }
-        let helpers = PathHelpers(network: network, options: parts.options, on: eventLoop) { [weak made] change in
+        let helpers = PathSurroundings(network: network, options: parts.options, on: eventLoop) { [weak made] change in
             made?.update(change)
         }
         self.helpers = helpers

@@ -136,13 +136,11 @@ package struct PeerLedger: Sendable {
             payload: envelope.payload
         )
         let isNear = envelope.echo == 0 && Self.areNear(time, envelope.time)
+        guard namesThisRun || (isNear && !peer.isProven) else { return .unproven(message) }
         if envelope.epoch != peer.epoch {
-            guard namesThisRun || (isNear && !peer.isProven) else { return .unproven(message) }
             peer.epoch = envelope.epoch
             peer.isProven = false
             peer.window = ReplayWindow()
-        } else if !namesThisRun, !peer.isProven, !isNear {
-            return .unproven(message)
         }
         guard peer.window.take(envelope.number) else { return .refused(.replayed) }
         if namesThisRun { peer.isProven = true }

@@ -128,7 +128,7 @@ extension SearchPlan {
         var drawn: Set<UInt16> = []
         var list: [UInt16] = []
         while list.count < count {
-            let port = UInt16.random(in: range, using: &random)
+            let port = range.lowerBound + UInt16(random.next(upperBound: UInt64(range.count)))
             if drawn.insert(port).inserted { list.append(port) }
         }
         return list

@@ -117,7 +117,7 @@ package struct SevenSteps: Sendable {
         self.servers = Array(servers.prefix(1))
         timers.set(.end, at: now + configuration.patience)
         // B uses its port before it listens there, so that the port has to be known.
-        let port = local.port != 0 ? local.port : UInt16.random(in: 20_000...60_999, using: &random)
+        let port = local.port != 0 ? local.port : 20_000 + UInt16(random.next(upperBound: UInt64(41_000)))
         self.local = IPEndpoint(local.address, port)
         tell(1, SevenStepsWords.present(configuration.name))
         if configuration.side == .asking { connectServer(at: now) }

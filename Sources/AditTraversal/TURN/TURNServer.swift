@@ -221,7 +221,7 @@ package struct TURNServer: SocketMachine {
         var opening = opening
         opening.local = nil
         opening.kept = nil
-        var port = UInt16.random(in: ports, using: &random)
+        var port = ports.lowerBound + UInt16(random.next(upperBound: UInt64(ports.count)))
         if opening.port != .any { port &= ~1 }
         if case .evenKeepingNext = opening.port {
             let other = SocketID(nextSocket)

@@ -107,7 +107,8 @@ import Testing
             ["nat", "port", "port", "--latency", "0"], ["nat", "port", "port", "--tactic", "magic"],
             ["nat", "port", "port", "--same-home", "--same-carrier"],
             ["nat", "port", "port", "--pcap", "/nowhere/at/all"],
-            ["matrix", "prot"], ["matrix", "--tactic", "magic"], ["matrix", "--kernel", "full"], ["matrix", "--seeds", "0"], ["grid", "--threads", "0"], ["grid", "--seeds", "0"],
+            ["matrix", "prot"], ["matrix", "--tactic", "magic"], ["matrix", "--kernel", "full"],
+            ["matrix", "--seeds", "0"], ["grid", "--threads", "0"], ["grid", "--seeds", "0"],
             ["nothing"],
         ]
     )

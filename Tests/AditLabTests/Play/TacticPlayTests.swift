@@ -239,12 +239,12 @@ struct SearchCostTests {
             let (outcome, costs) = try costs(story.0, story.1, story.2, story.3, seed: seed)
             #expect(costs.count == 2, "seed \(seed): \(outcome.sides)")
             for (site, cost) in costs {
-                let where_ = "\(story) \(site) seed \(seed)"
-                #expect(cost.ports.count <= 257, "\(where_): \(cost.ports.count) ports")
-                #expect(cost.mostInSecond <= 100, "\(where_): \(cost.mostInSecond) packets in a second")
-                #expect(cost.flows.count <= 1200, "\(where_): \(cost.flows.count) flows")
+                let place = "\(story) \(site) seed \(seed)"
+                #expect(cost.ports.count <= 257, "\(place): \(cost.ports.count) ports")
+                #expect(cost.mostInSecond <= 100, "\(place): \(cost.mostInSecond) packets in a second")
+                #expect(cost.flows.count <= 1200, "\(place): \(cost.flows.count) flows")
                 let (first, last) = (try #require(cost.times.first), try #require(cost.times.last))
-                #expect(last - first <= .seconds(20), "\(where_): \(last - first)")
+                #expect(last - first <= .seconds(20), "\(place): \(last - first)")
             }
         }
     }

@@ -8,7 +8,7 @@ import AditWire
 import NIOCore
 
 /// What helps a finder beside its own sockets: a look at the NAT, and ports that the router opens; lives on its event loop.
-final class PathHelpers {
+final class PathSurroundings {
     private let network: LocalNetwork
     private let options: PathOptions
     private let eventLoop: any EventLoop
