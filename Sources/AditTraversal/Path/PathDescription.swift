@@ -116,14 +116,17 @@ package struct PathSearchOffer: Sendable, Hashable {
     package var stage: Stage
     /// As what servers saw a burst from one socket, in the order in which they were asked.
     package var samples: [IPEndpoint]
+    /// How many probes it sent, once its search is over; 0 before.
+    package var probes: Int
 
     /// More samples are not told, and not taken.
     package static let sampleLimit = PortSamples.limit
 
     /// Makes it from its parts.
-    package init(round: UInt8, stage: Stage = .sampling, samples: [IPEndpoint] = []) {
+    package init(round: UInt8, stage: Stage = .sampling, samples: [IPEndpoint] = [], probes: Int = 0) {
         self.round = round
         self.stage = stage
         self.samples = samples
+        self.probes = probes
     }
 }

@@ -54,6 +54,7 @@ extension PathSearchOffer {
     var encoded: [UInt8] {
         var bytes = [round, stage.rawValue]
         bytes.appendEndpoints(samples.prefix(Self.sampleLimit))
+        bytes.appendBigEndian(UInt16(clamping: probes))
         return bytes
     }
 
@@ -62,8 +63,9 @@ extension PathSearchOffer {
         guard let stage = Stage(rawValue: bytes.byte(at: 1)) else {
             throw .invalidField(offset: 1, found: UInt64(bytes.byte(at: 1)))
         }
-        let samples = try bytes.endpoints(at: 2, limit: sampleLimit).endpoints
-        return PathSearchOffer(round: bytes.byte(at: 0), stage: stage, samples: samples)
+        let (samples, end) = try bytes.endpoints(at: 2, limit: sampleLimit)
+        let probes = bytes.byteCount >= end + 2 ? Int(bytes.bigEndianUInt16(at: end)) : 0
+        return PathSearchOffer(round: bytes.byte(at: 0), stage: stage, samples: samples, probes: probes)
     }
 }
 

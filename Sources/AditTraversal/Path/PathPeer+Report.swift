@@ -24,7 +24,7 @@ extension PathPeer {
         new.local = world.nat
         new.remote = remote?.nat ?? .unknown
         if leads {
-            let facts = facts(kind, at: now)
+            let facts = facts(kind, since: new.since, at: now)
             // Until the relay has had its time there is no path yet, rather than none for a reason.
             let isEarly = kind == .none && facts.relayLack == nil && !isAttemptOver
             new.reason = isEarly ? .searching(a: facts.a.udp.kind, b: facts.b.udp.kind) : facts.reason
@@ -54,7 +54,7 @@ extension PathPeer {
         return .direct(selected.local.transport)
     }
 
-    private func facts(_ kind: PathKind, at now: Instant) -> PathFacts {
+    private func facts(_ kind: PathKind, since: Instant, at now: Instant) -> PathFacts {
         var facts = PathFacts(kind: kind, a: world.nat, b: remote?.nat ?? .unknown)
         facts.pair = selected
         facts.tactic = tactic
@@ -69,8 +69,9 @@ extension PathPeer {
             }
         }
         facts.search = search?.isRunning == true ? .running : searchEnd
+        if case .foundNothing = facts.search { facts.search = .foundNothing(probes: probedCount(until: now)) }
         facts.sockets = searchSockets
-        facts.probes = searchProbes
+        facts.probes = probedCount(until: kind.isDirect ? since : now)
         facts.tried = attemptAt.map { now - $0 } ?? (now - begunAt)
         facts.isOver = isAttemptOver
         facts.isSignallingLost = exchange.isUnanswered

@@ -16,6 +16,8 @@ extension PathPeer {
         var plan: SearchPlan?
         var numbers: [Int: UInt32] = [:]
         var isAsked = false
+        /// When the own ports were open.
+        var openedAt: Instant?
         var isOver = false
 
         var machineDeadline: Instant? { isOver ? nil : machine?.nextDeadline }
@@ -158,6 +160,7 @@ extension PathPeer {
             return output(.searchEnded(isFound: isDirect))
         }
         search?.plan = plan
+        searchProbes = 0
         search?.machine = PortSearch(limits: limits, random: PathGenerator.branch(&random))
         timers.set(.over, at: max(timers[.over] ?? now, now + limits.duration + .seconds(2)))
         switch plan.tactic {
@@ -211,6 +214,7 @@ extension PathPeer {
                 if let base { handleAgent(.probe(on: ICEBaseID(base), to: endpoint, timeToLive: timeToLive), at: now) }
             case .ready:
                 search?.offer.stage = .opened
+                if search?.openedAt == nil { search?.openedAt = now }
                 tell(at: now)
             case .finished(let outcome):
                 endSearch(outcome == .found ? nil : .foundNothing(probes: searchProbes), at: now)
@@ -229,9 +233,22 @@ extension PathPeer {
         }
     }
 
+    /// How many ports were probed until then: the end that opened its own does not probe, and takes the other's count. Until
+    /// that is told, it is what the pace of a search makes of the time.
+    func probedCount(until end: Instant) -> Int {
+        guard let search, let plan = search.plan, plan.role == .opener else { return searchProbes }
+        if let theirs = remote?.search, theirs.round == search.offer.round, theirs.probes > 0 { return theirs.probes }
+        guard case .birthday(_, let limit) = plan.tactic, let openedAt = search.openedAt else { return searchProbes }
+        return min(limit, max(1, Int((end - openedAt).inSeconds * Double(PunchLimits().packetsPerSecond))))
+    }
+
     private mutating func endSearch(_ end: PathSearchEnd?, at now: Instant) {
         guard search?.isOver == false else { return }
         let wasRunning = search?.machine != nil
+        if wasRunning {
+            search?.offer.probes = searchProbes
+            tellSoon(at: now)
+        }
         search?.isOver = true
         search?.machine = nil
         if let end {

@@ -93,6 +93,29 @@ struct PathPlayTests {
         try play(story)
     }
 
+    @Test("The sentence of a birthday search counts the probes, whichever end leads", arguments: [1, 2, 3] as [UInt64])
+    func birthday(seed: UInt64) throws {
+        for (a, b, prober) in [("sym", "port", SiteName.b), ("port", "sym", .a)] {
+            var play = PathPlay(try PathScenario(a, b))
+            play.linger = .seconds(1)
+            var reports: [SiteName: PathReport] = [:]
+            _ = try play.run(seed: LabSeed(seed)) { stage, isOver in
+                guard isOver else { return }
+                for site in SiteName.allCases {
+                    reports[site] = stage.finders[site]?.machine.report(of: PathStage.device(site.other))
+                }
+            }
+            let report = try #require(reports[prober])
+            guard case .birthday(_, _, let probes) = report.reason else {
+                Issue.record("\(report.reason)")
+                continue
+            }
+            #expect(reports[prober.other]?.reason == report.reason)
+            // What the prober sent beside its probes: checks, questions to servers, connections.
+            #expect((0...120).contains(report.packetsSpent - probes))
+        }
+    }
+
     @Test("Nothing is lost on the way to a path that TCP's signalling only delays", arguments: [1, 2, 3] as [UInt64])
     func loss(seed: UInt64) throws {
         try play(PathStory(a: "port", b: "port", kind: .direct(.udp), change: { $0.base.loss = 0.05 }), seed: seed)

@@ -44,7 +44,7 @@ import Testing
         description.nat.udp.allocation = .sequential(step: -2)
         description.openers = PathOpenersOffer(round: 2, endpoints: [seen], isOpened: true)
         description.tcp = PathTCPOffer(round: 3, local: seen, mapped: [seen, seen], isReady: true, goes: true)
-        description.search = PathSearchOffer(round: 4, stage: .opened, samples: [seen])
+        description.search = PathSearchOffer(round: 4, stage: .opened, samples: [seen], probes: 389)
         description.reason = .relayOnly(.both)
         return PathSignal(session: 1, peerSession: .max, revision: 3, acknowledged: 4, .description(description))
     }
