@@ -29,6 +29,8 @@ package struct PathFacts: Sendable {
     package var tried: Duration
     /// Whether trying is over for now.
     package var isOver: Bool
+    /// Whether whatever is quick had its time, and no search is under way.
+    package var isLate: Bool
     /// Whether messages no longer reach the peer.
     package var isSignallingLost: Bool
 
@@ -46,6 +48,7 @@ package struct PathFacts: Sendable {
         probes = 0
         tried = .zero
         isOver = false
+        isLate = false
         isSignallingLost = false
     }
 
@@ -105,9 +108,17 @@ package struct PathFacts: Sendable {
     private var indirect: PathReason {
         if let relayOnly { return .relayOnly(relayOnly) }
         if isSignallingLost { return .signallingLost }
-        guard isOver || search.map({ $0 != .running }) ?? false else {
-            return .searching(a: shown(a).kind, b: shown(b).kind)
+        let isSettled = isOver || search.map { $0 != .running } ?? false
+        if isSettled || isLate, let why = unreachable { return why }
+        guard isSettled else { return .searching(a: shown(a).kind, b: shown(b).kind) }
+        if PathSides(a: a.udp.isBlocked, b: b.udp.isBlocked) != nil {
+            return .noAnswer(tried, a: a.tcp.kind, b: b.tcp.kind)
         }
+        return otherwise
+    }
+
+    /// What no further try will change; nil where it may.
+    private var unreachable: PathReason? {
         if let sides = PathSides(a: a.udp.isBlocked && a.tcp.isBlocked, b: b.udp.isBlocked && b.tcp.isBlocked) {
             return .onlyWeb(sides)
         }
@@ -116,12 +127,15 @@ package struct PathFacts: Sendable {
         {
             return .noHairpin(address)
         }
-        if let blocked = PathSides(a: a.udp.isBlocked, b: b.udp.isBlocked) {
-            if let symmetric = PathSides(a: a.tcp.isSymmetric, b: b.tcp.isSymmetric) {
-                return .udpBlockedAndTCPSymmetric(blocked: blocked, symmetric: symmetric)
-            }
-            return .noAnswer(tried, a: a.tcp.kind, b: b.tcp.kind)
+        if let blocked = PathSides(a: a.udp.isBlocked, b: b.udp.isBlocked),
+            let symmetric = PathSides(a: a.tcp.isSymmetric, b: b.tcp.isSymmetric)
+        {
+            return .udpBlockedAndTCPSymmetric(blocked: blocked, symmetric: symmetric)
         }
+        return nil
+    }
+
+    private var otherwise: PathReason {
         switch (a.udp.isSymmetric, b.udp.isSymmetric) {
         case (true, true):
             return .bothSymmetric(a: a.udp.allocation, b: b.udp.allocation, search ?? .hopeless)

@@ -74,6 +74,8 @@ extension PathPeer {
         facts.probes = probedCount(until: kind.isDirect ? since : now)
         facts.tried = attemptAt.map { now - $0 } ?? (now - begunAt)
         facts.isOver = isAttemptOver
+        let isSearching = search?.isRunning == true || tcp?.isSearching == true
+        facts.isLate = attemptAt != nil && facts.tried >= world.timing.verdict && !isSearching
         facts.isSignallingLost = exchange.isUnanswered
         return facts
     }

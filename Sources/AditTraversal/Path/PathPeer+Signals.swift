@@ -174,6 +174,7 @@ extension PathPeer {
         timers.cancel(.retry)
         for timer in [Timer.tcp, .openers, .search, .over] { timers.cancel(timer) }
         timers.set(.over, at: now + world.timing.patience)
+        timers.set(.verdict, at: now + world.timing.verdict)
         considerTactics(at: now)
     }
 }

@@ -24,6 +24,9 @@ extension PathPeer {
         /// Why it was given up; nil while it was not.
         var failure: TCPPunchFailure?
 
+        /// Whether ports are being searched for.
+        var isSearching: Bool { hasPlan && failure == nil }
+
         var machineDeadline: Instant? {
             guard failure == nil else { return nil }
             switch machine {
@@ -151,7 +154,9 @@ extension PathPeer {
         case .ready:
             tcp?.offer.isReady = true
             tellSoon(at: now)
-        case .failed(let failure): tcp?.failure = failure
+        case .failed(let failure):
+            tcp?.failure = failure
+            updateReport(at: now)
         case .trace(let step): output(trace(step.words, at: now))
         }
     }

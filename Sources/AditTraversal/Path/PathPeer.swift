@@ -37,6 +37,7 @@ struct PathPeer: Sendable {
         case openers
         case search
         case over
+        case verdict
         case retry
         case opener
         case sampler
@@ -197,6 +198,7 @@ struct PathPeer: Sendable {
             case .openers: beginOpeners(at: now)
             case .search: beginSampling(at: now)
             case .over: attemptEnded(at: now)
+            case .verdict: updateReport(at: now)
             case .retry: restart(at: now)
             case .opener: openerDue(at: now)
             case .sampler: samplerDue(at: now)

@@ -93,6 +93,32 @@ struct PathPlayTests {
         try play(story)
     }
 
+    @Test(
+        "Where no try can help the reason is told long before trying ends",
+        arguments: [
+            PathStory(
+                a: "port",
+                b: "port",
+                kind: .relayed(.udp),
+                word: "no-hairpin",
+                change: { $0.base.neighbourhood = .sameCarrier },
+                name: "behind one carrier"
+            ),
+            PathStory(a: "udp=blocked,tcp=sym", b: "port", kind: .relayed(.tcp), word: "udp-blocked-tcp-symmetric"),
+            PathStory(a: "port", b: "udp=blocked,tcp=sym", kind: .relayed(.tcp), word: "udp-blocked-tcp-symmetric"),
+        ]
+    )
+    func early(story: PathStory) throws {
+        var scenario = try PathScenario(story.a, story.b)
+        story.change(&scenario)
+        var play = PathPlay(scenario)
+        play.limit = .seconds(12)
+        let outcome = try play.run(seed: LabSeed(1))
+        #expect(outcome.kind == story.kind, "\(outcome.sentences.map(\.english))")
+        #expect(outcome.reason?.word == story.word)
+        #expect(outcome.isAgreed, "\(outcome.sentences.map(\.english))")
+    }
+
     @Test("The sentence of a birthday search counts the probes, whichever end leads", arguments: [1, 2, 3] as [UInt64])
     func birthday(seed: UInt64) throws {
         for (a, b, prober) in [("sym", "port", SiteName.b), ("port", "sym", .a)] {
