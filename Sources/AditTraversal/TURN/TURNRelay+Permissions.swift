@@ -56,10 +56,17 @@ extension TURNRelay {
         guard relays(of: place).contains(where: { slots[$0].family == family }) else {
             return .peerAddressFamilyMismatch
         }
-        guard mayLeave(for: address) || configuration.relayAddresses.contains(address) else {
-            return .forbidden
-        }
+        guard mayLeave(for: address) || isRelayAddress(address, reachedFrom: place) else { return .forbidden }
         return nil
+    }
+
+    /// Whether relays of this server may be at an address, to which nothing leaves: it is handed over inside.
+    ///
+    /// On loopback and on a link they are for those alone whose own relay is there too, as on a developer's machine.
+    private func isRelayAddress(_ address: IPAddress, reachedFrom place: Int) -> Bool {
+        guard configuration.relayAddresses.contains(address) else { return false }
+        guard address.unmapped.isLoopback || address.unmapped.isLinkLocal else { return true }
+        return relays(of: place).contains { slots[$0].relayed.address == address }
     }
 
     /// Whether datagrams may leave for an address: on the server's own, only relays are reached, and those inside.

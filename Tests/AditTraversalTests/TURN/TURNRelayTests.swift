@@ -321,6 +321,40 @@ import Testing
         }
     }
 
+    @Test func loopbackIsNoPeerOfRelaysElsewhere() {
+        let loopback = IPAddress.v4(0x7F00_0001)
+        var world = world { $0.relayAddresses.append(loopback) }
+        var asker = TURNAsker()
+        _ = asker.allocate(&world)
+        let peer = IPEndpoint(loopback, 8080)
+        #expect(asker.ask(&world, .createPermission, [.xorPeerAddress(peer)])?.errorNumber == 403)
+        #expect(asker.ask(&world, .channelBind, [.channelNumber(0x4001), .xorPeerAddress(peer)])?.errorNumber == 403)
+        world.ask(Self.send([1], to: peer), from: asker.tuple)
+        #expect(world.sent.isEmpty)
+    }
+
+    @Test func relaysOnLoopbackReachEachOtherAndNoService() throws {
+        let loopback = IPAddress.v4(0x7F00_0001)
+        var world = world {
+            $0.relayAddresses = [loopback]
+            $0.peers.own = [loopback]
+        }
+        world.relayAddress = loopback
+        let (one, other) = (world.allocated("desk"), world.allocated("phone"))
+        let first = try #require(world.clients[one].machine.relayed)
+        let second = try #require(world.clients[other].machine.relayed)
+        #expect(first.address == loopback)
+        world.tell(one, .permit(loopback))
+        world.tell(other, .permit(loopback))
+        world.run(for: .seconds(1))
+        _ = world.takeEvents(other)
+        world.tell(one, .send([1, 2], to: second))
+        world.tell(one, .send([3], to: IPEndpoint(loopback, 8080)))
+        world.run(for: .seconds(1))
+        #expect(world.takeEvents(other) == [.data([1, 2], from: first)])
+        #expect(world.sent.isEmpty)
+    }
+
     @Test func nobodyElseUsesAnAllocation() {
         var world = world()
         var asker = TURNAsker()

@@ -39,6 +39,8 @@ struct TURNWorld {
     /// Answers of the relay to clients that are none of `clients`.
     var answers: [(bytes: [UInt8], client: TURNClientTuple)] = []
     var refusesToOpen = false
+    /// Where relays of IPv4 are.
+    var relayAddress = TURNWorld.server.address
     private var nextPort: UInt16 = 50_001
     private var queue: [(at: Instant, order: Int, what: Delivery)] = []
     private var order = 0
@@ -199,7 +201,7 @@ struct TURNWorld {
                     continue
                 }
                 if port != .any { nextPort += nextPort & 1 }
-                let address: IPAddress = family == .v4 ? Self.server.address : .v6(high: 0x2001_0DB8 << 32, low: 1)
+                let address: IPAddress = family == .v4 ? relayAddress : .v6(high: 0x2001_0DB8 << 32, low: 1)
                 let endpoint = IPEndpoint(address, nextPort)
                 open[id] = endpoint
                 nextPort += 1
