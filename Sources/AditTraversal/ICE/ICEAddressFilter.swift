@@ -47,7 +47,8 @@ package struct ICEAddressFilter: Sendable, Equatable {
 
     private func refusal(of address: IPAddress) -> Refusal? {
         let address = address.unmapped
-        if address.isLoopback { return allowsLoopback ? nil : .loopback }
+        // A server on loopback is on this machine, and so are its relays; only through a relay are they reached.
+        if address.isLoopback { return allowsLoopback || trusted.contains(address) ? nil : .loopback }
         if address.isUnspecified { return .unspecified }
         if trusted.contains(address) { return nil }
         switch address {
