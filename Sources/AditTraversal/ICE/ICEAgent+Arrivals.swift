@@ -133,6 +133,7 @@ extension ICEAgent {
         _ transport: ICETransport,
         at now: Instant
     ) {
+        note(ICESource(address: from.address, hasAnswered: false))
         if var silence = silences[from.address.source], !silence.hasAnswered {
             silence.credit = min(silence.credit + 1, configuration.limits.checksToSilentAddress)
             silences[from.address.source] = silence
@@ -182,6 +183,7 @@ extension ICEAgent {
         case .success:
             guard let mapped = message.mappedEndpoint, message.unknownRequiredTypes.isEmpty, let index else { return }
             silences[from.address.source, default: ICESilence(since: now)].hasAnswered = true
+            note(ICESource(address: from.address, hasAnswered: true))
             succeed(index, transaction, mapped: mapped, at: now)
         default:
             guard let index else { return }

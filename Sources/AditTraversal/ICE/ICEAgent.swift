@@ -56,6 +56,8 @@ package struct ICEAgent: Sendable {
     var probes: ICETable<ICETransaction>
     var seen = ICETable<ICEPairKey>(capacity: 256)
     var silences: [IPAddress: ICESilence] = [:]
+    /// Where checks and answers with the peer's key came from, until `takeSources()`.
+    var sources: [ICESource] = []
     var newChecks: ICEBucket
     var allChecks: ICEBucket
     private var outputs: [ICEOutput] = []

@@ -165,6 +165,7 @@ extension PathFinder {
         guard before != PathLink.addresses(of: network) else { return }
         renewLinks(at: now)
         budget.networkChanged()
+        strangers.networkChanged()
     }
 
     mutating func replace(server: PathServer, at now: Instant) {

@@ -78,12 +78,18 @@ extension PathFinder {
         while let next = slots[slot]?.nextOutput() {
             switch next {
             case .send(let bytes, let base, let endpoint, let timeToLive):
+                guard mayReach(endpoint, bytes, on: base, of: slot, at: now) else { continue }
                 send(bytes, on: base, to: endpoint, timeToLive: timeToLive, of: slot, at: now)
             case .open(let number, let kind):
+                guard mayOpen(kind, of: slot, at: now) else {
+                    slots[slot]?.socketClosed(number, .denied, at: now)
+                    continue
+                }
                 let socket = newSocket(.peer(slot, number))
                 socketOfPeer[PathPeerSocket(slot: slot, number: number)] = socket
                 output(.open(socket, kind))
             case .write(let number, let bytes):
+                guard mayWrite(number, of: slot, at: now) else { continue }
                 if let socket = socketOfPeer[PathPeerSocket(slot: slot, number: number)] {
                     output(.write(socket, bytes))
                 }
@@ -104,6 +110,7 @@ extension PathFinder {
                 needsOpeners = true
                 worldIsStale = true
             case .wantsGathering: gather(at: now)
+            case .heard(let source): heard(source, of: slot, at: now)
             case .event(.ended(_, let why)): failure = why
             case .event(let event): output(.event(event))
             }

@@ -44,6 +44,7 @@ package struct PathFinder: SocketMachine {
     var routes: [ICEBaseEndpoint: Int] = [:]
     var transactions = PathTransactions()
     var budget: PunchBudget<PathPeerID>
+    var strangers = PathStrangers()
 
     var uses: [SocketID: SocketUse] = [:]
     var socketOfPeer: [PathPeerSocket: SocketID] = [:]
@@ -94,6 +95,9 @@ package struct PathFinder: SocketMachine {
             place = addPeer(peer, isWanted: false, at: now)
         }
         guard let slot = place else { return }
+        if case .description(let description) = signal.content {
+            strangers.noteSession("\(signal.session) \(description.credentials.ufrag)", of: peer, at: now)
+        }
         if slots[slot]?.take(signal, at: now) == false {
             drain(slot, at: now)
             remove(slot, .left, at: now)

@@ -7,6 +7,7 @@ extension PathPeer {
     /// Hands something to the agent, and does what it then wants.
     mutating func handleAgent(_ input: ICEInput, at now: Instant) {
         agent.handle(input, at: now)
+        for source in agent.takeSources() { output(.heard(source)) }
         while let next = agent.nextOutput() {
             switch next {
             case .send(let bytes, let base, let endpoint, let timeToLive):

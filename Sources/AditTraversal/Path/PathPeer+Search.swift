@@ -123,6 +123,12 @@ extension PathPeer {
         output(.wantsSearch(plan))
     }
 
+    /// Whether ports are searched for where nobody has answered: there is no relay, or the user wants none. The own policy
+    /// counts here: the peer's is only its word.
+    var searchesUnproven: Bool {
+        world.policy == .directOnly || world.relayLack != nil || !world.tactics.contains(.plain)
+    }
+
     /// Whether the peer has answered from the address, as the relay sees it. Without a relay there is no way to show it.
     private func isProven(_ address: IPAddress) -> Bool {
         // The own policy counts here: the peer's is only its word.

@@ -28,6 +28,8 @@ struct PathPeer: Sendable {
         case learntNeedOfOpeners
         /// What servers saw is too old.
         case wantsGathering
+        /// Something with the peer's key came from an address.
+        case heard(ICESource)
         case event(PathEvent)
     }
 

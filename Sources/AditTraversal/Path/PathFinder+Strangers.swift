@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+internal import AditWire
+
+// Everything that a peer makes this machine send passes here before it leaves, whichever tactic it is of.
+
+extension PathFinder {
+    /// Whether a datagram of a peer's may be sent to an endpoint.
+    mutating func mayReach(
+        _ endpoint: IPEndpoint,
+        _ bytes: [UInt8],
+        on base: ICEBaseID,
+        of slot: Int,
+        at now: Instant
+    ) -> Bool {
+        guard let peer = slots[slot], !isServer(endpoint.address) else { return true }
+        // An answer is no bigger than what was asked, and goes to where that came from.
+        if case .answer = PathPacket.kind(bytes) { return true }
+        return strangers.mayReach(endpoint.address, for: peer.id, purpose(of: peer, base), at: now)
+    }
+
+    private func purpose(of peer: PathPeer, _ base: ICEBaseID) -> PathStrangers.Purpose {
+        if peer.searchesUnproven, peer.search?.isRunning == true {
+            switch peer.sockets[base.number]?.use {
+            case .search, .sampler: return .search
+            case .opener, .punch, .stream, nil: break
+            }
+        }
+        return peer.world.nat.udp.isBlocked ? .hopelessDatagram : .datagram
+    }
+
+    /// Whether a socket may be opened: one that connects to somebody is a packet to them.
+    mutating func mayOpen(_ kind: SocketKind, of slot: Int, at now: Instant) -> Bool {
+        switch kind {
+        case .udp, .listener: return true
+        case .tcp(_, let remote), .tls(_, let remote, _):
+            guard let peer = slots[slot], !isServer(remote.address) else { return true }
+            return strangers.mayReach(remote.address, for: peer.id, .connection, at: now)
+        }
+    }
+
+    /// Whether bytes may be written on a connection: with somebody who has not shown to be the peer only a few packets.
+    mutating func mayWrite(_ number: UInt32, of slot: Int, at now: Instant) -> Bool {
+        guard let peer = slots[slot], let socket = peer.sockets[number], socket.isStream, let remote = socket.remote,
+            !isServer(remote.address)
+        else { return true }
+        return strangers.mayReach(remote.address, for: peer.id, .connection, at: now)
+    }
+
+    /// Something with a peer's key came.
+    mutating func heard(_ source: ICESource, of slot: Int, at now: Instant) {
+        guard let id = slots[slot]?.id, !isServer(source.address) else { return }
+        if source.hasAnswered {
+            strangers.answered(from: source.address, to: id, at: now)
+        } else {
+            strangers.heard(from: source.address)
+        }
+    }
+
+    private func isServer(_ address: IPAddress) -> Bool {
+        world.serverAddresses.contains(address)
+            || configuration.server.stunTCP.contains { $0.address == address }
+            || configuration.server.stun.contains { $0.address == address }
+    }
+}

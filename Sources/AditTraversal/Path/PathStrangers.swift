@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The Adit authors
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AditCore
+
+/// How much was sent to addresses that have not shown to be a peer's, over all peers, sessions and tactics.
+///
+/// A peer's word makes this machine send somewhere. Whoever has a valid key can give that word again and again, and so can
+/// several together; what an address got is therefore remembered here and not with the peer.
+struct PathStrangers: Sendable {
+    /// How long what was sent, and that somebody answered, is remembered.
+    static let memory = Duration.seconds(600)
+    /// What an address gets within that time while nobody answers from it.
+    static let addressLimit = 25
+    /// So many of them are datagrams at most; the others are kept for connections, which come later.
+    static let datagramLimit = 17
+    /// What all addresses of an IPv4 /24 or IPv6 /64 get together that have not answered.
+    static let networkLimit = 60
+    /// What an address gets by a search that the user wants although there is no relay by which the peer could show itself.
+    static let searchLimit = 1200
+    /// At so many addresses one peer may aim.
+    static let addressesOfPeer = 64
+    /// So many addresses, and so many peers, are remembered.
+    static let tableLimit = 4096
+    /// So many sessions that a peer begins within a minute get something sent to addresses that have not answered.
+    static let sessionLimit = 8
+
+    /// Why something is sent, which decides how much of it there may be.
+    enum Purpose: Sendable {
+        case datagram
+        /// A datagram to a peer that UDP is known not to reach.
+        case hopelessDatagram
+        case connection
+        /// A search on the user's own responsibility.
+        case search
+    }
+
+    private struct Aim: Sendable {
+        var owner: PathPeerID
+        var since: Instant
+        var datagrams = 0
+        var connections = 0
+        var searches = 0
+        /// Packets that are answers in a way: as many as checks with the peer's key came from there.
+        var credit = 0
+        /// When a check was last answered from there; nil while none was.
+        var answeredAt: Instant?
+
+        /// What counts for the network.
+        var count: Int { answeredAt == nil ? max(datagrams + connections - credit, 0) : 0 }
+        func isOver(at now: Instant) -> Bool { now - (answeredAt ?? since) >= PathStrangers.memory }
+    }
+
+    private struct Sessions: Sendable {
+        var latest: String
+        var begun: [Instant]
+        var isRefused: Bool
+    }
+
+    private var aims: [IPAddress: Aim] = [:]
+    private var sessions: [PathPeerID: Sessions] = [:]
+    /// Packets that were held back.
+    private(set) var refused = 0
+
+    // MARK: What is sent
+
+    /// Counts a packet to an address; false when it must not be sent.
+    mutating func mayReach(_ address: IPAddress, for peer: PathPeerID, _ purpose: Purpose, at now: Instant) -> Bool {
+        let address = address.unmapped
+        if let aim = aims[address], aim.isOver(at: now) { aims[address] = nil }
+        if let aim = aims[address], aim.answeredAt != nil { return true }
+        guard sessions[peer]?.isRefused != true, makeRoom(for: address, of: peer, at: now),
+            var aim = aims[address]
+        else { return refuse() }
+        switch purpose {
+        case .search:
+            guard aim.searches < Self.searchLimit else { return refuse() }
+            aim.searches += 1
+        case .datagram, .hopelessDatagram:
+            let limit = purpose == .hopelessDatagram ? 1 : Self.datagramLimit
+            guard aim.datagrams < limit + aim.credit, isWithinLimits(aim, address, at: now) else { return refuse() }
+            aim.datagrams += 1
+        case .connection:
+            guard isWithinLimits(aim, address, at: now) else { return refuse() }
+            aim.connections += 1
+        }
+        aims[address] = aim
+        return true
+    }
+
+    private func isWithinLimits(_ aim: Aim, _ address: IPAddress, at now: Instant) -> Bool {
+        guard aim.count < Self.addressLimit else { return false }
+        let network = Self.network(of: address)
+        var sum = 0
+        for (other, aim) in aims where !aim.isOver(at: now) && Self.network(of: other) == network { sum += aim.count }
+        return sum < Self.networkLimit
+    }
+
+    private mutating func makeRoom(for address: IPAddress, of peer: PathPeerID, at now: Instant) -> Bool {
+        if aims[address] != nil { return true }
+        if aims.count >= Self.tableLimit { aims = aims.filter { !$0.value.isOver(at: now) } }
+        let own = aims.values.count { $0.owner == peer && $0.answeredAt == nil && !$0.isOver(at: now) }
+        guard aims.count < Self.tableLimit, own < Self.addressesOfPeer else { return false }
+        aims[address] = Aim(owner: peer, since: now)
+        return true
+    }
+
+    private mutating func refuse() -> Bool {
+        refused += 1
+        return false
+    }
+
+    // MARK: What came
+
+    /// A check with a peer's key came from an address. Its source may be forged, so it is worth one packet and no more.
+    mutating func heard(from address: IPAddress) {
+        guard let aim = aims[address.unmapped], aim.credit < Self.searchLimit else { return }
+        aims[address.unmapped]?.credit = aim.credit + 1
+    }
+
+    /// A check was answered from an address, by somebody who has seen it: the peer is there.
+    mutating func answered(from address: IPAddress, to peer: PathPeerID, at now: Instant) {
+        let address = address.unmapped
+        if aims[address] == nil {
+            if aims.count >= Self.tableLimit { aims = aims.filter { !$0.value.isOver(at: now) } }
+            guard aims.count < Self.tableLimit else { return }
+            aims[address] = Aim(owner: peer, since: now)
+        }
+        aims[address]?.answeredAt = now
+    }
+
+    /// A peer told its credentials; others than before begin a session.
+    mutating func noteSession(_ name: String, of peer: PathPeerID, at now: Instant) {
+        guard sessions[peer]?.latest != name else { return }
+        var begun = sessions[peer]?.begun ?? []
+        begun.removeAll { now - $0 >= .seconds(60) }
+        let isRefused = begun.count >= Self.sessionLimit
+        if !isRefused { begun.append(now) }
+        if sessions[peer] == nil, sessions.count >= Self.tableLimit {
+            sessions = sessions.filter { $0.value.begun.contains { now - $0 < .seconds(60) } }
+            guard sessions.count < Self.tableLimit else { return }
+        }
+        sessions[peer] = Sessions(latest: name, begun: begun, isRefused: isRefused)
+    }
+
+    /// This machine is in another network, where all that was tried says nothing; a peer has no hand in that.
+    mutating func networkChanged() { aims.removeAll() }
+
+    private static func network(of address: IPAddress) -> IPAddress {
+        switch address {
+        case .v4(let number): .v4(number & 0xFFFF_FF00)
+        case .v6(let high, _): .v6(high: high, low: 0)
+        }
+    }
+}
