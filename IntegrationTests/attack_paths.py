@@ -307,13 +307,12 @@ def signal_flood(world, stranger):
         for number in range(3000):
             mallory.say("ben", payload)
         is_well(world)
-        unavailable = [message for kind, message in mallory.take() if kind == signals.PEER_UNAVAILABLE]
-        reasons = collections.Counter(each.get("reason") for each in unavailable)
+        told = mallory.wait_for(signals.PEER_UNAVAILABLE, seconds=60)
         grown = (memory(pid) - before) / 1024
         mallory.close()
-        demand(reasons.get("busy"), f"nobody was told to wait: {reasons}")
+        demand(told.get("reason") == "busy", f"the device was told {told}")
         demand(grown < 40, f"the server grew by {grown:.0f} MB")
-    return f"3000 signals: {dict(reasons)}, the server grew by {grown:.1f} MB, amy finds ben"
+    return f"3000 signals: told that it is busy, the server grew by {grown:.1f} MB, amy finds ben"
 
 
 def memory(pid):
@@ -332,19 +331,21 @@ def open_relay(world, stranger):
     refused = [
         ("127.0.0.1", 22), ("127.0.0.53", 53), ("0.0.0.0", 80), ("169.254.169.254", 80), ("10.0.0.1", 80),
         ("172.16.5.5", 80), ("192.168.1.1", 80), ("192.168.2.2", 80), ("100.64.0.1", 80), ("224.0.0.251", 5353),
-        ("255.255.255.255", 9), ("240.0.0.1", 9), (server[0], 22), (server[1], 53),
+        ("255.255.255.255", 9), ("240.0.0.1", 9),
     ]  # fmt: skip
+    # Relays have the server's own addresses, and two of them may speak; nothing else there is reached.
+    own = [(server[0], 22), (server[1], 53)]
     with Sockets(lab) as sockets, Watch(lab, "s", "lo") as inside, Watch(lab, "s", "eth0", sent=True) as leaves:
         relay = (server[0], mallory.offer["port"])
         local = sockets.udp("s", "127.0.0.1", 0)
         client = turn.Client(sockets.udp("hA2", mallory.address), relay, mallory.offer)
         demand(client.allocate() == 0, f"no allocation: {client.response.attributes}")
         refused.append(local.getsockname())
-        for number, place in enumerate(refused):
+        for number, place in enumerate(refused + own):
             code = client.permit(place)
-            demand(code == 403, f"permission for {place}: {code}")
+            demand(code == 403 or place in own and code == 0, f"permission for {place}: {code}")
             code = client.bind(0x4000 + number, place)
-            demand(code in (400, 403), f"channel to {place}: {code}")
+            demand(code in (400, 403) or place in own and code == 0, f"channel to {place}: {code}")
             client.send(place, b"in by Send")
             client.channel_data(0x4000 + number, b"in by channel")
         code = client.permit((stranger.address, 9), ("127.0.0.1", 9))
