@@ -75,21 +75,8 @@ package final class DatagramSocket {
         delegate: any DatagramSocketDelegate
     ) throws -> (socket: DatagramSocket, ready: EventLoopFuture<Void>) {
         eventLoop.preconditionInEventLoop()
-        var family: CInt = 6
-        var descriptor: CInt
-        switch address.unmapped {
-        case _ where address.isUnspecified:
-            descriptor = adit_datagram_bind(0, 0, 0, port)
-            if [-EAFNOSUPPORT, -EADDRNOTAVAIL, -EPROTONOSUPPORT].contains(descriptor) {
-                family = 4
-                descriptor = adit_datagram_bind(4, 0, 0, port)
-            }
-        case .v4(let number):
-            family = 4
-            descriptor = adit_datagram_bind(4, 0, UInt64(number), port)
-        case .v6(let high, let low): descriptor = adit_datagram_bind(6, high, low, port)
-        }
-        return try open(descriptor, family, on: eventLoop, delegate, "bind")
+        let binding = try DatagramBinding(address, port: port)
+        return try open(binding.descriptor, binding.family, on: eventLoop, delegate, "bind")
     }
 
     /// Makes a socket that is connected to one peer; called on the event loop.

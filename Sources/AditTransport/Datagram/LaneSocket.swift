@@ -50,23 +50,9 @@ package final class LaneSocket: @unchecked Sendable {
     ///
     /// - Throws: `IOError` of the system.
     static func bind(_ address: IPAddress, port: UInt16, tag: UInt64) throws -> LaneSocket {
-        var family: CInt = 6
-        var descriptor: CInt
-        switch address.unmapped {
-        case _ where address.isUnspecified:
-            descriptor = adit_datagram_bind(0, 0, 0, port)
-            if [-EAFNOSUPPORT, -EADDRNOTAVAIL, -EPROTONOSUPPORT].contains(descriptor) {
-                family = 4
-                descriptor = adit_datagram_bind(4, 0, 0, port)
-            }
-        case .v4(let number):
-            family = 4
-            descriptor = adit_datagram_bind(4, 0, UInt64(number), port)
-        case .v6(let high, let low): descriptor = adit_datagram_bind(6, high, low, port)
-        }
-        guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
-        adit_round_prepare(descriptor)
-        return LaneSocket(address, descriptor, family: family, tag: tag)
+        let binding = try DatagramBinding(address, port: port)
+        adit_round_prepare(binding.descriptor)
+        return LaneSocket(address, binding.descriptor, family: binding.family, tag: tag)
     }
 
     /// Binds a socket for one client's peers to one address of this machine. It takes little memory, and hears of the ICMP
