@@ -72,7 +72,11 @@ package struct PathFacts: Sendable {
         if pair.local.isPortMapped { return .portMapping(.a, own) }
         if let found = search(transport, pair) { return found }
         let (natA, natB) = transport == .udp ? (a.udp, b.udp) : (a.tcp, b.tcp)
-        if let address = a.address, address == b.address { return .hairpin(address) }
+        if let address = a.address, address == b.address {
+            // Whoever has the public address itself needs no NAT to turn packets round.
+            let isOwn = pair.local.type == .host && own.address == address
+            return isOwn ? .sameNetwork(a: own.address, b: peer.address) : .hairpin(address)
+        }
         if transport == .tcp, let sides = PathSides(a: a.udp.isBlocked, b: b.udp.isBlocked) {
             return .tcpForLackOfUDP(sides, a: natA.kind, b: natB.kind)
         }

@@ -249,6 +249,13 @@ struct PathFactsTests {
         one.address = own.endpoint.address
         other.address = own.endpoint.address
         #expect(Self.direct(own, peer, one, other).reason == .hairpin(own.endpoint.address))
+        // Two devices on one computer that has the public address itself: there is no NAT between them.
+        let bare = try Self.candidate(.host, "198.51.100.2", 5000)
+        let beside = try Self.candidate(.peerReflexive, "198.51.100.2", 6000)
+        #expect(
+            Self.direct(bare, beside, one, other).reason
+                == .sameNetwork(a: own.endpoint.address, b: own.endpoint.address)
+        )
     }
 
     @Test("Searches name the side whose port was found, with what it took")
