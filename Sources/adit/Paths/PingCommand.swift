@@ -43,7 +43,7 @@ struct PingCommand: AsyncParsableCommand {
     @Flag(help: "Search for no ports: for metered or watched lines.")
     var quiet = false
 
-    @Flag(help: "Every step on the way, on standard error.")
+    @Flag(help: "The steps of punching and of searching for ports, on standard error.")
     var trace = false
 
     @Flag(help: "One JSON object a line; the last one is the result.")
