@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -202,6 +203,21 @@ class TurnTests(unittest.TestCase):
         self.assertEqual(figures["allocations"], 3)
         self.assertEqual(figures["devices"][0]["name"], "guest")
         self.assertGreater(figures["bytesToClients"], 3 * 70000)
+
+    def test_each_message_has_a_tls_record_of_its_own(self):
+        """coturn's client takes what one record brings for one message."""
+        server = self.start(*OPEN)
+        client, peer = self.connection(self.tls, self.unverified()), self.peer()
+        relayed, name = client.allocate(), peer.getsockname()
+        client.bind(0x4001, name)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            for size in range(1, 21):
+                peer.sendto(bytes(size), relayed)
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        for size in range(1, 21):
+            self.assertEqual(client.stream.recv(65536), struct.pack(">HH", 0x4001, size) + bytes((size + 3) & ~3))
 
     def test_the_session_port_takes_turn_by_alpn(self):
         self.start(*OPEN)

@@ -70,7 +70,21 @@ final class TURNConnection: Sendable {
             state.waiting = ByteBuffer()
             return waiting
         }
-        if waiting.readableBytes > 0 { channel.writeAndFlush(waiting, promise: nil) }
+        if waiting.readableBytes > 0 { send(waiting) }
+    }
+
+    /// Over TLS each message is written by itself and gets a record of its own: there are clients, coturn's among them, that
+    /// take what one record brings for one message.
+    private func send(_ messages: ByteBuffer) {
+        var messages = messages
+        while tuple.transport == .tls, let message = Self.first(of: &messages) { channel.write(message, promise: nil) }
+        if messages.readableBytes > 0 { channel.write(messages, promise: nil) }
+        channel.flush()
+    }
+
+    private static func first(of messages: inout ByteBuffer) -> ByteBuffer? {
+        let count = messages.withUnsafeReadableBytes { try? ChannelData.byteCount(inStream: $0.bytes) }
+        return count.flatMap { messages.readSlice(length: $0) }
     }
 
     /// Ends it.
