@@ -54,7 +54,17 @@ class Program:
         with self.changed:
             found = self.changed.wait_for(lambda: self.ended or any(text in line for line in self.lines), timeout)
             if not found or not any(text in line for line in self.lines):
-                raise AssertionError("no %r from adit:\n%s" % (text, "\n".join(self.lines)))
+                raise AssertionError("no %r from adit%s" % (text, self._story()))
+
+    def _story(self):
+        """How it ended, if it did, and what it said."""
+        if not self.ended:
+            return ":\n" + "\n".join(self.lines)
+        try:
+            status = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            status = "unknown, its output is closed"
+        return ", which ended with status %s:\n%s" % (status, "\n".join(self.lines))
 
     def wait_for_port(self, port, timeout=20):
         deadline = time.monotonic() + timeout
@@ -64,7 +74,7 @@ class Program:
                 return
             except OSError:
                 if self.ended or time.monotonic() > deadline:
-                    raise AssertionError("adit does not listen on %d:\n%s" % (port, "\n".join(self.lines)))
+                    raise AssertionError("adit does not listen on %d%s" % (port, self._story()))
                 time.sleep(0.02)
 
     def count(self, text):
