@@ -368,6 +368,35 @@ class TurnTests(unittest.TestCase):
         self.assertGreater(count, 20)
         self.assertGreater(self.figures()["dropped"], 300)
 
+    def test_a_rate_holds_between_relays_of_this_server_too(self):
+        self.start(*OPEN, "--turn-packets-per-device", "100")
+        first, second = self.client(name="a"), self.client(name="b")
+        ends = first.allocate(), second.allocate()
+        first.bind(0x4000, ends[1])
+        second.bind(0x4000, ends[0])
+        for _ in range(500):
+            first.send_channel(0x4000, b"x")
+        count = 0
+        second.socket.settimeout(0.5)
+        try:
+            while True:
+                second.read()
+                count += 1
+        except TimeoutError:
+            pass
+        self.assertLess(count, 120)
+        self.assertGreater(count, 20)
+
+    def test_strangers_do_not_use_up_a_devices_rate(self):
+        self.start(*OPEN, "--turn-packets-per-device", "100")
+        client, friend, stranger = self.client(), self.peer("127.0.0.7"), self.peer("127.0.0.8")
+        relayed = client.allocate()
+        client.permit("127.0.0.7")
+        for _ in range(1000):
+            stranger.sendto(b"let me in", relayed)
+        friend.sendto(b"expected", relayed)
+        self.assertEqual(client.receive(), (b"expected", friend.getsockname()))
+
     def test_a_bandwidth_holds(self):
         self.start(*OPEN, "--turn-bandwidth-per-device", "64KB")
         client, peer = self.client(), self.peer()
@@ -484,10 +513,10 @@ class TurnTests(unittest.TestCase):
 
     # What devices are told.
 
-    def join(self, name):
+    def join(self, home, name=None):
         code = re.search(r"adit join (\S+)", self.adit("server", "invite"))[1]
-        self.adit("join", code, "--name", name, name=name)
-        return json.loads((self.folder / name / "servers.json").read_text())["servers"][0]
+        self.adit("join", code, "--name", name or home, name=home)
+        return json.loads((self.folder / home / "servers.json").read_text())["servers"][0]
 
     def test_a_device_gets_credentials_of_its_own_and_loses_them(self):
         self.start(*OPEN, secret=None)
@@ -502,6 +531,24 @@ class TurnTests(unittest.TestCase):
         self.assertEqual([each["name"] for each in self.figures()["devices"]], ["laptop"])
         self.assertIn("laptop", offer["username"])
         self.assertNotIn(offer["password"], self.adit("server", "status", "--json"))
+
+    def test_a_device_that_is_removed_while_it_is_away_has_no_relay_any_more(self):
+        self.start(*OPEN, secret=None)
+        offer = self.join("laptop")["turn"]
+        client = self.client(offer["username"], offer["password"])
+        client.allocate()
+        # It has no session now, and relays on.
+        clients = json.loads(self.adit("server", "status", "--json"))["clients"]
+        self.assertEqual([each["isOnline"] for each in clients], [False])
+        self.adit("server", "devices", "remove", "laptop")
+        self.assertEqual(self.figures()["allocations"], 0)
+        self.assert_code(403, self.client(offer["username"], offer["password"]).allocate)
+        # What the old one was told stays worthless when another device gets the name.
+        fresh = self.join("laptop-2", "laptop")["turn"]
+        self.assertIn(":laptop", fresh["username"])
+        self.client(fresh["username"], fresh["password"]).allocate()
+        self.assert_code(403, self.client(offer["username"], offer["password"]).allocate)
+        self.assertEqual(self.figures()["allocations"], 1)
 
     def test_turn_can_be_off(self):
         self.start("--no-turn")

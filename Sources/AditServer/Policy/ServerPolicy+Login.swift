@@ -70,7 +70,7 @@ extension ServerPolicy {
                         domain: setup.domain ?? "",
                         httpPort: self.httpPort,
                         stun: self.stunOffer(to: request.remoteAddress?.address),
-                        turn: self.turnOffer(to: name)
+                        turn: self.turnOffer(to: name, key: device.key, at: request.remoteAddress?.address)
                     )
                 )
                 return loop.makeSucceededFuture(.accept(acceptance))

@@ -104,15 +104,18 @@ package final class ServerPolicy: ServerSessionPolicy {
     ///
     /// Another process of the same user may have changed the store.
     func recheck(on loop: any EventLoop) -> EventLoopFuture<Int> {
-        store.devices(on: loop).map { devices in
+        let turn = turnService
+        let grants = turn?.grantTotal ?? 0
+        return store.devices(on: loop).map { devices in
             let members = Dictionary(uniqueKeysWithValues: devices.map { ($0.key, $0) })
+            // Also of those that have no session now.
+            turn?.keep(only: Set(devices.lazy.filter { $0.removed == nil }.map(\.key)), asOf: grants)
             var ended = 0
             for session in self.table.sessions {
                 guard case .device(let key, _) = session.identity else { continue }
                 let record = members[key.hexadecimal]
                 if let record, record.removed == nil { continue }
                 let now = self.unixClock.now()
-                if case .device(_, let name) = session.identity { self.turnService?.remove(device: name) }
                 if let error = Refusal.invite(.removed(at: record?.removed ?? now), now: now) {
                     session.close(.removed(error))
                     ended += 1

@@ -23,8 +23,6 @@ final class TURNDesk: @unchecked Sendable {
         let socket: LaneSocket
         /// What clients know it by.
         let relayed: IPEndpoint
-        /// The limit of the device that it belongs to; nil before the allocation is there.
-        var meter: PacketMeter?
     }
 
     /// The numbers of connections begin here; those of places for UDP are below.
@@ -43,7 +41,6 @@ final class TURNDesk: @unchecked Sendable {
     private var random: any RandomNumberGenerator & Sendable
     /// The relays' sockets, by the lower half of the relay's number.
     private var ports: [Port?] = []
-    private var meters: [String: PacketMeter] = [:]
     private var connections: [UInt32: TURNConnection] = [:]
     private var nextConnection = firstConnection
     private var clients = TURNClientPlaces()
@@ -138,7 +135,7 @@ final class TURNDesk: @unchecked Sendable {
         on socket: LaneSocket,
         _ batch: DatagramBatch
     ) {
-        guard !isStopped, admits(socket.tag) else { return }
+        guard !isStopped else { return }
         var span = buffer.mutableBytes
         let id = TURNRelayID(socket.tag)
         if case .toClient(let tuple, let range) = relay.deliver(&span, datagram, from: path.endpoint, on: id, at: now) {
@@ -229,7 +226,7 @@ final class TURNDesk: @unchecked Sendable {
         var span = buffer.mutableBytes
         switch relay.forward(&span, message, from: tuple, at: now) {
         case .toPeer(let id, let range, let peer, _):
-            guard let port = port(id), port.meter?.admits(at: now) ?? true else { return dropped() }
+            guard let port = port(id) else { return }
             batch.put(UnsafeRawBufferPointer(rebasing: buffer[range]), to: DatagramPath(to: peer), from: port.socket)
         case .toClient(let other, let range):
             send(UnsafeRawBufferPointer(rebasing: buffer[range]), to: other, batch)
@@ -248,19 +245,6 @@ final class TURNDesk: @unchecked Sendable {
         } else if connections[tuple.socket]?.write(message) != true {
             figures.lost += 1
         }
-    }
-
-    /// Whether a relay's device may have another datagram relayed.
-    private func admits(_ number: UInt64) -> Bool {
-        guard let port = port(TURNRelayID(number)), port.meter?.admits(at: now) ?? true else {
-            dropped()
-            return false
-        }
-        return true
-    }
-
-    private func dropped() {
-        figures.overRate += 1
     }
 
     private func port(_ id: TURNRelayID) -> Port? {
@@ -330,18 +314,8 @@ final class TURNDesk: @unchecked Sendable {
 
     private func tell(_ event: TURNRelayEvent) {
         switch event {
-        case .allocated(let device, let relayed, let client):
-            let meter = meters[device] ?? PacketMeter(perSecond: setup.packetsPerDevice)
-            meter.users += 1
-            meters[device] = meter
-            for index in ports.indices where ports[index]?.relayed == relayed { ports[index]?.meter = meter }
-            connections[client.socket]?.allocationBegan()
-        case .released(let device, _, let client, _, _):
-            if let meter = meters[device] {
-                meter.users -= 1
-                if meter.users <= 0 { meters[device] = nil }
-            }
-            connections[client.socket]?.allocationEnded(idle: idle)
+        case .allocated(_, _, let client): connections[client.socket]?.allocationBegan()
+        case .released(_, _, let client, _, _): connections[client.socket]?.allocationEnded(idle: idle)
         }
         note(event)
     }
@@ -349,8 +323,8 @@ final class TURNDesk: @unchecked Sendable {
     // MARK: Credentials and figures
 
     /// A nonce for a client that has these credentials, which saves it a round trip.
-    func nonce(for username: String) -> String {
-        lock.withLock { relay.nonce(for: username, at: clock.now()) }
+    func nonce(for username: String, from address: IPAddress) -> String {
+        lock.withLock { relay.nonce(for: username, from: address, at: clock.now()) }
     }
 
     /// Ends every allocation of a device.
@@ -373,6 +347,4 @@ final class TURNDesk: @unchecked Sendable {
 struct TURNFigures: Sendable {
     /// Datagrams that the system or a client did not take.
     var lost: UInt64 = 0
-    /// Datagrams over a device's rate.
-    var overRate: UInt64 = 0
 }

@@ -24,7 +24,7 @@ final class TURNService: Sendable {
     let realm: String
     private let secret: TURNSecret
     private let unixClock: UnixClock
-    private let removed: NIOLockedValueBox<Set<String>>
+    private let grants: NIOLockedValueBox<TURNGrants>
     private let listeners = NIOLockedValueBox<(port: UInt16, tlsPort: UInt16, isOnSessionPort: Bool)>((0, 0, false))
 
     /// - Parameter requestsPerSecond: how many requests of a source that has shown no key are answered.
@@ -41,14 +41,14 @@ final class TURNService: Sendable {
         unixClock = parts.unixClock
         let secret = TURNSecret(parts.random(32))
         self.secret = secret
-        let removed = NIOLockedValueBox<Set<String>>([])
-        self.removed = removed
+        let grants = NIOLockedValueBox(TURNGrants())
+        self.grants = grants
         let own = MachineAddress.own().map(\.unmapped)
         let announced = Set(places.known.map(\.announced) + own.map { places.announced($0) ?? $0 } + own)
         var configuration = TURNRelayConfiguration(
             realm: realm,
             secrets: [secret] + (setup.secret.map { [TURNSecret(Array($0.utf8))] } ?? []),
-            admits: { device in removed.withLockedValue { !$0.contains(device) } },
+            admits: { username in grants.withLockedValue { $0.admits(username) } },
             families: places.families,
             relayAddresses: Array(announced),
             peers: TURNPeerPolicy(
@@ -59,7 +59,8 @@ final class TURNService: Sendable {
             ),
             allocationLimit: setup.maximumAllocations,
             deviceAllocationLimit: setup.maximumAllocationsPerDevice,
-            deviceBytesPerSecond: setup.bandwidthPerDevice.map { Int(clamping: $0.bytesPerSecond) }
+            deviceBytesPerSecond: setup.bandwidthPerDevice.map { Int(clamping: $0.bytesPerSecond) },
+            deviceDatagramsPerSecond: setup.packetsPerDevice
         )
         configuration.limits = STUNLimits(responsesPerSecond: requestsPerSecond, burst: 2 * requestsPerSecond)
         configuration.software = "Adit \(parts.version)"
@@ -105,13 +106,20 @@ final class TURNService: Sendable {
         listeners.withLockedValue { $0 = (port, tlsPort, true) }
     }
 
-    /// What a device is told: where, and its credentials.
-    func offer(to device: String) -> TURNOffer {
-        // A device of this name has joined again.
-        _ = removed.withLockedValue { $0.remove(device) }
+    /// What a device is told: where, and its credentials; nil when it is told anew and was removed meanwhile.
+    ///
+    /// - Parameters:
+    ///   - key: the device's key, in hexadecimal digits.
+    ///   - address: where its session comes from; nil when that is not known.
+    func offer(to device: String, key: String, at address: IPAddress?, isRenewal: Bool = false) -> TURNOffer? {
         let lifetime = setup.credentialLifetime.wholeNanoseconds / 1_000_000_000
         let step = min(Self.expiryStep, max(1, lifetime))
-        let expiry = (unixClock.now().seconds + lifetime + step - 1) / step * step
+        let now = unixClock.now().seconds
+        let end = (now + lifetime + step - 1) / step * step
+        let expiry = grants.withLockedValue {
+            $0.grant(to: device, key: key, until: end, step: step, isRenewal: isRenewal, now: now)
+        }
+        guard let expiry else { return nil }
         let credentials = secret.credentials(device: device, expiry: expiry)
         let listeners = listeners.withLockedValue { $0 }
         return TURNOffer(
@@ -121,7 +129,7 @@ final class TURNService: Sendable {
             username: credentials.username,
             password: credentials.password,
             realm: realm,
-            nonce: desk.nonce(for: credentials.username),
+            nonce: address.map { desk.nonce(for: credentials.username, from: $0) } ?? "",
             expiresAt: expiry
         )
     }
@@ -131,10 +139,12 @@ final class TURNService: Sendable {
         .nanoseconds(max(1_000_000_000, setup.credentialLifetime.wholeNanoseconds / 3))
     }
 
-    /// A device is no member any more: what it relays ends, and its credentials with it.
-    func remove(device: String) {
-        removed.withLockedValue { _ = $0.insert(device) }
-        desk.release(device)
+    /// How often devices were told credentials, for `keep(only:asOf:)`.
+    var grantTotal: UInt64 { grants.withLockedValue { $0.total } }
+
+    /// Ends what devices relay that have other keys than these, and their credentials with it.
+    func keep(only keys: Set<String>, asOf total: UInt64) {
+        for device in grants.withLockedValue({ $0.keep(only: keys, asOf: total) }) { desk.release(device) }
     }
 
     /// Ends everything.
@@ -169,7 +179,7 @@ final class TURNService: Sendable {
             forbidden: now.counters.forbidden,
             overQuota: now.counters.overQuota,
             limited: now.counters.limited,
-            dropped: now.counters.dropped + now.figures.overRate,
+            dropped: now.counters.dropped,
             lost: now.figures.lost
         )
     }
@@ -180,8 +190,8 @@ extension ServerPolicy {
     var turnService: TURNService? { changeable.withLockedValue { $0.turn } }
 
     /// What a device is told about TURN; nil when nothing is relayed.
-    func turnOffer(to device: String) -> TURNOffer? {
-        turnService?.offer(to: device)
+    func turnOffer(to device: String, key: DevicePublicKey, at address: IPAddress?) -> TURNOffer? {
+        turnService?.offer(to: device, key: key.hexadecimal, at: address)
     }
 
     /// Who takes TLS connections to the session port that are none of a session: those that ask for STUN or TURN, so that
@@ -208,9 +218,10 @@ extension AditServer {
         let interval = turn.renewalInterval
         let task = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             for session in self.table.sessions {
-                if case .device(_, let name) = session.identity, session.isAdit {
-                    session.send(.turnOffer(turn.offer(to: name)))
-                }
+                guard case .device(let key, let name) = session.identity, session.isAdit else { continue }
+                let place = session.remoteAddress?.address
+                let offer = turn.offer(to: name, key: key.hexadecimal, at: place, isRenewal: true)
+                if let offer { session.send(.turnOffer(offer)) }
             }
         }
         running.withLockedValue { $0.renewals = task }

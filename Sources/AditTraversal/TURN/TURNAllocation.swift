@@ -123,6 +123,8 @@ struct TURNDevice: Sendable {
     var bytes: UInt64 = 0
     /// When what was relayed is paid off, in nanoseconds (see `STUNSourceLimiter`).
     var paid = Int64.min / 2
+    /// The same of datagrams.
+    var paidDatagrams = Int64.min / 2
 }
 
 /// Who sent a request, proven by its key.

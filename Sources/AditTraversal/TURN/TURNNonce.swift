@@ -14,8 +14,8 @@ struct TURNNonce: Sendable {
     enum Owner {
         /// The endpoint that asked.
         case client(TURNClientTuple)
-        /// A user who got it at login.
-        case user(String)
+        /// A user who got it at login, from the address of that login: a source that can be forged has seen no nonce.
+        case user(String, IPAddress)
 
         fileprivate var mark: Character {
             switch self {
@@ -30,7 +30,7 @@ struct TURNNonce: Sendable {
                 var bytes = tuple.client.address.bytes
                 bytes.appendBigEndian(tuple.client.port)
                 return bytes
-            case .user(let name): return Array(name.utf8)
+            case .user(let name, let address): return address.unmapped.bytes + Array(name.utf8)
             }
         }
     }
@@ -60,7 +60,7 @@ struct TURNNonce: Sendable {
         let owner: Owner
         switch rest.first {
         case "t": owner = .client(client)
-        case "u": owner = .user(username)
+        case "u": owner = .user(username, client.client.address)
         default: return false
         }
         let digits = rest.dropFirst().prefix(8)

@@ -17,7 +17,7 @@ extension TURNRelay {
             guard isOver else { return answerAgain(request, place, caller, at: now) }
             remove(place)
         }
-        if let admits = configuration.admits, !admits(caller.device) { return refuse(request, .forbidden, caller) }
+        if let admits = configuration.admits, !admits(caller.username) { return refuse(request, .forbidden, caller) }
         guard let transport = request.transport else { return refuse(request, .badRequest, caller) }
         guard transport == Self.udp else { return refuse(request, .unsupportedTransport, caller) }
         if refuseUnknown(request, caller) { return }

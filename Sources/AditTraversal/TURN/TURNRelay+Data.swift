@@ -148,15 +148,25 @@ extension TURNRelay {
         return Int(place)
     }
 
-    /// Books bytes on a device; false when it is over its rate.
+    /// How many nanoseconds of its rate a device may have relayed at once, in datagrams.
+    private static let datagramsAtOnce: Int64 = 250_000_000
+
+    /// Books a datagram on a device; false when it is over its rate.
     private mutating func charge(_ device: Int32, _ byteCount: Int, at now: Instant) -> Bool {
         let device = Int(device)
+        var datagrams: Int64?
+        if let rate = configuration.deviceDatagramsPerSecond {
+            let paid = max(deviceTable[device].paidDatagrams, now.nanoseconds)
+            guard paid - now.nanoseconds <= Self.datagramsAtOnce else { return false }
+            datagrams = paid + 1_000_000_000 / Int64(max(rate, 1))
+        }
         if let rate = configuration.deviceBytesPerSecond {
             let paid = max(deviceTable[device].paid, now.nanoseconds)
             // A second's worth at once.
             guard paid - now.nanoseconds < 1_000_000_000 else { return false }
             deviceTable[device].paid = paid + Int64(byteCount) * 1_000_000_000 / Int64(max(rate, 1))
         }
+        if let datagrams { deviceTable[device].paidDatagrams = datagrams }
         deviceTable[device].bytes += UInt64(byteCount)
         return true
     }

@@ -148,9 +148,10 @@ package struct TURNRelay: Sendable {
         }
     }
 
-    /// A nonce to be given to a device at login, which saves it the round trip of the first 401.
-    package func nonce(for username: String, at now: Instant) -> String {
-        nonces.make(for: .user(username), unixSeconds: unixSeconds(at: now))
+    /// A nonce to be given to a device at login, which saves it the round trip of the first 401 as long as it comes from
+    /// the address of its login.
+    package func nonce(for username: String, from address: IPAddress, at now: Instant) -> String {
+        nonces.make(for: .user(username, address), unixSeconds: unixSeconds(at: now))
     }
 
     /// How many allocations there are.

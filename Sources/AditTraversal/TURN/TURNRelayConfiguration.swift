@@ -13,8 +13,8 @@ package struct TURNRelayConfiguration: Sendable {
     package var secrets: [TURNSecret]
     /// Users with passwords of their own.
     package var users: [String: String]
-    /// Whether a device may use the relay now; nil for each with a valid credential.
-    package var admits: (@Sendable (_ device: String) -> Bool)?
+    /// Whether a user with a valid credential may make allocations now; nil for each.
+    package var admits: (@Sendable (_ username: String) -> Bool)?
     /// The address families of which the driver can open sockets.
     package var families: [STUNAddressFamily]
     /// The addresses that relays are announced at; a permission for them is always given, for what is forwarded inside.
@@ -27,6 +27,8 @@ package struct TURNRelayConfiguration: Sendable {
     package var deviceAllocationLimit: Int
     /// How many payload bytes a device may have relayed in a second, both ways together; nil for any.
     package var deviceBytesPerSecond: Int?
+    /// How many datagrams a device may have relayed in a second, both ways together; nil for any.
+    package var deviceDatagramsPerSecond: Int?
     /// How many permissions an allocation may have.
     package var permissionLimit: Int
     /// How many channels an allocation may have.
@@ -56,13 +58,14 @@ package struct TURNRelayConfiguration: Sendable {
         realm: String = "adit",
         secrets: [TURNSecret] = [],
         users: [String: String] = [:],
-        admits: (@Sendable (_ device: String) -> Bool)? = nil,
+        admits: (@Sendable (_ username: String) -> Bool)? = nil,
         families: [STUNAddressFamily] = [.v4],
         relayAddresses: [IPAddress] = [],
         peers: TURNPeerPolicy = TURNPeerPolicy(),
         allocationLimit: Int = 4096,
         deviceAllocationLimit: Int = 16,
         deviceBytesPerSecond: Int? = nil,
+        deviceDatagramsPerSecond: Int? = nil,
         permissionLimit: Int = 256,
         channelLimit: Int = 256,
         canForbidFragments: Bool = false,
@@ -79,6 +82,7 @@ package struct TURNRelayConfiguration: Sendable {
         self.allocationLimit = allocationLimit
         self.deviceAllocationLimit = deviceAllocationLimit
         self.deviceBytesPerSecond = deviceBytesPerSecond
+        self.deviceDatagramsPerSecond = deviceDatagramsPerSecond
         self.permissionLimit = permissionLimit
         self.channelLimit = channelLimit
         self.canForbidFragments = canForbidFragments

@@ -56,18 +56,4 @@ struct TURNPlacesTests {
         #expect(places.port(in: 5001...5001, .even, using: &random) == nil)
         #expect(places.port(in: 65535...65535, .any, using: &random) == 65535)
     }
-
-    @Test("A device's datagrams pass at its rate, a quarter of a second's worth at once")
-    func meter() {
-        let meter = PacketMeter(perSecond: 100)
-        var now = Instant(nanoseconds: 1_000_000_000)
-        let first = (0..<100).count { _ in meter.admits(at: now) }
-        #expect((25...27).contains(first))
-        var later = 0
-        for _ in 0..<1000 {
-            now = now + .milliseconds(1)
-            if meter.admits(at: now) { later += 1 }
-        }
-        #expect((98...102).contains(later))
-    }
 }

@@ -140,7 +140,8 @@ private struct TURNRelayWorld {
         var attributes = TURNDecoders.attributes(bytes) + more
         if method == 2 { attributes.insert(.requestedTransport(17), at: 0) }
         attributes += [
-            .username(credentials.username), .realm("adit"), .nonce(relay.nonce(for: credentials.username, at: now)),
+            .username(credentials.username), .realm("adit"),
+            .nonce(relay.nonce(for: credentials.username, from: client.client.address, at: now)),
         ]
         let message = STUNMessage(
             .request,

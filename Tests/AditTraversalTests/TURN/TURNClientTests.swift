@@ -64,7 +64,8 @@ import Testing
 
     @Test func aNonceFromTheLoginSavesARoundTrip() {
         var world = TURNWorld()
-        let nonce = world.relay.nonce(for: TURNWorld.credentials("desk").username, at: world.now)
+        let here = TURNWorld.tuple(0).client.address
+        let nonce = world.relay.nonce(for: TURNWorld.credentials("desk").username, from: here, at: world.now)
         let client = world.add { configuration in
             configuration.realm = "adit"
             configuration.nonce = nonce
@@ -73,7 +74,17 @@ import Testing
         world.run(for: .milliseconds(20))
         #expect(Self.allocation(world.takeEvents(client)) != nil)
         #expect(world.clients[client].transmitted == 1)
-        // It is the user's: nobody else can use it.
+        // It is the user's, where the login came from: a forged source does not get what is relayed for it.
+        let away = world.add { configuration in
+            configuration.realm = "adit"
+            configuration.nonce = nonce
+        }
+        world.tell(away, .start)
+        world.run(for: .milliseconds(20))
+        #expect(Self.allocation(world.takeEvents(away)) == nil)
+        world.run(for: .milliseconds(20))
+        #expect(Self.allocation(world.takeEvents(away)) != nil)
+        // Nobody else can use it.
         let other = world.add("other") { configuration in
             configuration.realm = "adit"
             configuration.nonce = nonce

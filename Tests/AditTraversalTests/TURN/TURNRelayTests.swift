@@ -315,7 +315,8 @@ import Testing
             ("10.0.0.1", true), ("192.168.0.1", true), ("100.64.0.1", true), ("fd00::1", true), ("127.0.0.1", true),
             ("127.0.0.2", false), ("169.254.1.1", false), ("224.0.0.1", false), ("fe80::1", false), ("::1", false),
             ("ff02::1", false), ("::", false), ("::ffff:127.0.0.2", false), ("64:ff9b::7f00:2", false),
-            ("2002:7f00:2::", false), ("::7f00:2", false), ("64:ff9b::c000:263", true), ("2400::9", true),
+            ("2002:7f00:2::", false), ("::7f00:2", false), ("64:ff9b::c000:263", true),
+            ("2400::9", true),
         ] {
             #expect(IPAddress(text).map { policy.permits($0) } == isAllowed, "\(text)")
         }
@@ -476,6 +477,34 @@ import Testing
         let bytes = world.sent.reduce(0) { $0 + $1.bytes.count }
         #expect((100_000...111_000).contains(bytes))
         #expect(world.relay.devices.first?.bytes == UInt64(bytes))
+    }
+
+    @Test func aDevicesRateOfDatagramsHolds() throws {
+        var world = world { $0.deviceDatagramsPerSecond = 100 }
+        var asker = TURNAsker()
+        _ = asker.allocate(&world)
+        _ = asker.ask(&world, .createPermission, [.xorPeerAddress(Self.peer)])
+        let relay = try #require(world.open.first).key
+        // Strangers use nothing of it up.
+        let stranger = IPEndpoint(.v4(0xC000_0264), 5000)
+        for _ in 0..<10_000 { world.relay.received([1].span.bytes, from: stranger, on: relay, at: world.now) }
+        for _ in 0..<100 {
+            for _ in 0..<10 { world.ask(Self.send([1], to: Self.peer), from: asker.tuple) }
+            world.run(for: .milliseconds(100))
+        }
+        #expect((1000...1030).contains(world.sent.count))
+        // To a relay of the same server it holds as well.
+        world.run(for: .seconds(1))
+        let other = world.allocated("other")
+        let place = try #require(world.clients[other].machine.relayed)
+        let here = try #require(world.open[relay])
+        world.tell(other, .permit(here.address))
+        _ = asker.ask(&world, .createPermission, [.xorPeerAddress(place)])
+        world.run(for: .seconds(1))
+        _ = world.takeEvents(other)
+        for _ in 0..<500 { world.ask(Self.send([1], to: place), from: asker.tuple) }
+        world.run(for: .seconds(1))
+        #expect((25...27).contains(world.takeEvents(other).count))
     }
 
     @Test func framesInPlaceAreThoseOfTheCodec() throws {
