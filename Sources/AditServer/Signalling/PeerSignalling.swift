@@ -51,7 +51,7 @@ final class PeerSignalling: Sendable {
 
     func closed(_ session: ServerSession) {
         guard case .device(_, let name) = session.identity else { return }
-        directory.withLockedValue { $0.remove(session, name: name) }
+        directory.withLockedValue { $0.remove(session, name: name, at: clock.now()) }
     }
 
     /// Passes a signal on, or tells its sender why not.
