@@ -57,6 +57,16 @@ package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether a cloud hands out a machine's credentials there, or steers the machine.
+    package var isMetadataService: Bool {
+        switch unmapped {
+        // 169.254.169.254; 100.100.100.200 at Alibaba Cloud, 168.63.129.16 at Azure, 192.0.0.192 at Oracle Cloud.
+        case .v4(let number): [0xA9FE_A9FE, 0x6464_64C8, 0xA83F_8110, 0xC000_00C0].contains(number)
+        // fd00:ec2::/32, of which ::254 is at Amazon; fd20:ce::254 at Google.
+        case .v6(let high, let low): high >> 32 == 0xFD00_0EC2 || high == 0xFD20_00CE << 32 && low == 0x254
+        }
+    }
+
     /// The IPv4 address inside an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2), else the address itself.
     package var unmapped: IPAddress {
         if case .v6(0, let low) = self, low >> 32 == 0xFFFF { return .v4(UInt32(truncatingIfNeeded: low)) }

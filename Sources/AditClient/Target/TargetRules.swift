@@ -9,13 +9,6 @@ import AditTunnel
 /// An address is judged after its name was resolved, at every dial: a name that later resolves to a refused address
 /// gains nothing.
 package enum TargetRules {
-    /// Addresses at which clouds hand out a machine's credentials.
-    private static let metadataAddresses: Set<IPAddress> = [
-        .v4(0xA9FE_A9FE),  // 169.254.169.254
-        .v4(0x6464_64C8),  // 100.100.100.200, Alibaba Cloud
-        .v6(high: 0xFD00_0EC2_0000_0000, low: 0x254),  // fd00:ec2::254
-    ]
-
     /// Why a tunnel may not lead to this address; nil when it may.
     ///
     /// `isAllowed` is the person's `--target-allow` for just this host.
@@ -23,7 +16,7 @@ package enum TargetRules {
         let plain = address.unmapped
         if isAllowed { return nil }
         let why: Text
-        if metadataAddresses.contains(plain) {
+        if plain.isMetadataService {
             why = Text(
                 "\(plain) hands out a cloud machine's credentials to whoever asks",
                 zh: "\(plain) 会把云主机的凭据交给任何访问者"

@@ -51,13 +51,13 @@ package struct ICEAddressFilter: Sendable, Equatable {
         if address.isLoopback { return allowsLoopback || trusted.contains(address) ? nil : .loopback }
         if address.isUnspecified { return .unspecified }
         if trusted.contains(address) { return nil }
+        if address.isMetadataService { return .linkLocal }
         switch address {
         case .v4(let number):
             if number >> 24 == 0 { return .unspecified }
             if number >> 28 >= 14 { return .multicast }
             if address.isLinkLocal {
-                let isMetadata = number == 0xA9FE_A9FE
-                return !isMetadata && own.contains { isV4($0) && $0.isLinkLocal } ? nil : .linkLocal
+                return own.contains { isV4($0) && $0.isLinkLocal } ? nil : .linkLocal
             }
         case .v6(let high, _):
             if high >> 56 == 0xFF { return .multicast }

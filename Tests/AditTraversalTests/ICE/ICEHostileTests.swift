@@ -52,6 +52,11 @@ import Testing
         let link = ICEAddressFilter(own: [ICEWorld.address("169.254.7.7")])
         #expect(link.refusal(of: ICEWorld.endpoint("169.254.8.8", 4000)) == nil)
         #expect(link.refusal(of: ICEWorld.endpoint("169.254.169.254", 4000)) == .linkLocal)
+        // Nor on a network whose addresses they have.
+        let cloud = ICEAddressFilter(own: [.v4(0x6440_0002), .v4(0x0A00_0002), .v6(high: 0xFD00_0001 << 32, low: 2)])
+        for text in ["100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"] {
+            #expect(cloud.refusal(of: ICEWorld.endpoint(text, 4000)) == .linkLocal, "\(text)")
+        }
     }
 
     @Test(arguments: [0, 53, 123, 389, 1900, 5353, 11211] as [UInt16])

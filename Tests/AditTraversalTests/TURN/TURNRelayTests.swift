@@ -315,7 +315,10 @@ import Testing
             ("10.0.0.1", true), ("192.168.0.1", true), ("100.64.0.1", true), ("fd00::1", true), ("127.0.0.1", true),
             ("127.0.0.2", false), ("169.254.1.1", false), ("224.0.0.1", false), ("fe80::1", false), ("::1", false),
             ("ff02::1", false), ("::", false), ("::ffff:127.0.0.2", false), ("64:ff9b::7f00:2", false),
-            ("2002:7f00:2::", false), ("::7f00:2", false), ("64:ff9b::c000:263", true),
+            ("100.100.100.200", false), ("168.63.129.16", false), ("fd00:ec2::254", false), ("192.0.0.192", false),
+            ("64:ff9b:1::808:808", false), ("fec0::1", false), ("2001:0:cb00:7101::80ff:fffd", false),
+            ("2001:0:cb00:7101::3fff:fd9c", true), ("2400::5efe:7f00:2", false), ("2400::200:5efe:7f00:2", false),
+            ("2400::5efe:c000:263", true), ("2002:7f00:2::", false), ("::7f00:2", false), ("64:ff9b::c000:263", true),
             ("2400::9", true),
         ] {
             #expect(IPAddress(text).map { policy.permits($0) } == isAllowed, "\(text)")
