@@ -27,9 +27,13 @@ final class PathDesk {
         var greetings = 0
         var greeting: Scheduled<Void>?
         var report: PathReport?
+        /// Its place in the order in which runs were met.
+        var number: UInt64 = 0
     }
 
     private static let capacity = 512
+    /// No more runs of one device have a place; a new one takes that of the oldest.
+    private static let runLimit = 8
     private static let greetingTries = 6
 
     private let parts: PathService.Parts
@@ -48,6 +52,7 @@ final class PathDesk {
     private var waiting: [@Sendable (inout PathFinder) -> Void] = []
     private var helpers: PathSurroundings?
     private var answers: TokenBucket
+    private var met: UInt64 = 0
     private var hasStopped = false
 
     init(
@@ -132,6 +137,10 @@ final class PathDesk {
         peers[place, default: Peer()].isWanted = true
         guard isConnected, keys.isReady else { return }
         guard canSignal else { return tell(.problem(name, PathProblem.notOffered)) }
+        if let fault = keys.fault {
+            keys.reload()
+            return tell(.problem(name, fault))
+        }
         guard let key = keys.key(of: name) else { return greet(place) }
         let id = peers[place]?.id ?? PathPeerID(name: name, key: key.description)
         peers[place]?.id = id
@@ -228,6 +237,10 @@ final class PathDesk {
 
     func received(_ signal: AditPeerSignal) {
         guard !hasStopped, keys.isReady else { return }
+        guard keys.fault == nil else {
+            if answers.take(1, at: now) { keys.reload() }
+            return
+        }
         switch ledger.open(signal, known: keys.key(of: signal.peer), time: parts.unixTime()) {
         case .accepted(let message): take(message)
         case .unproven(let message):
@@ -251,9 +264,10 @@ final class PathDesk {
         let open = PeerRun(name: message.name, run: "")
         // Whoever answers first of the device's runs is the one that was asked for.
         if peers[place] == nil, let asked = peers.removeValue(forKey: open) { peers[place] = asked }
-        guard peers[place] != nil || peers.count < Self.capacity else { return }
+        guard peers[place] != nil || makeRoom(for: message.name) else { return }
         keys.learn(message.key, of: message.name)
-        var peer = peers[place] ?? Peer()
+        met += 1
+        var peer = peers[place] ?? Peer(number: met)
         peer.greeting?.cancel()
         peer.greeting = nil
         peer.greetings = 0
@@ -276,11 +290,24 @@ final class PathDesk {
         withFinder { $0.receive(signal, from: id, at: Clock.monotonic.now()) }
     }
 
+    /// Whether one more run of a device has a place, which no device can take from the others.
+    private func makeRoom(for name: String) -> Bool {
+        let runs = peers.filter { $0.key.name == name }
+        if runs.count >= Self.runLimit {
+            let oldest = runs.filter { !$0.value.isWanted }.min { $0.value.number < $1.value.number }
+            guard let oldest else { return false }
+            peers[oldest.key] = nil
+            oldest.value.greeting?.cancel()
+            if let id = oldest.value.id { driver?.update { $0.disconnect(id, at: Clock.monotonic.now()) } }
+        }
+        return peers.count < Self.capacity
+    }
+
     /// Two runs of one device are two peers.
     private func newID(_ message: PeerMessage) -> PathPeerID {
         let id = PathPeerID(name: message.name, key: message.key.description)
         guard place(of: id) != nil else { return id }
-        return PathPeerID(name: message.name, key: id.key + " " + message.run)
+        return PathPeerID(name: message.name, key: id.key, run: message.run)
     }
 
     private static func decode(_ payload: [UInt8]) -> PathSignal? {

@@ -14,7 +14,10 @@ final class PeerKeys {
     private var known = KnownDevices()
     private var server: String?
     private var isReading = false
+    private var hasRead = false
     private(set) var isReady = false
+    /// Why it is not known who was met before; nobody is then taken for somebody who is met first.
+    private(set) var fault: AditError?
 
     init(home: DeviceHome?, on eventLoop: any EventLoop, unixTime: @escaping @Sendable () -> Int64) {
         self.home = home
@@ -46,8 +49,11 @@ final class PeerKeys {
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { try home.knownDevices() }.assumeIsolated()
             .whenComplete { [self] result in
                 isReading = false
-                // With a file that cannot be read nobody is known, and nothing of it is overwritten by a change that fails too.
-                if case .success(let found) = result { known = found }
+                switch result {
+                case .success(let found): (known, fault, hasRead) = (found, nil, true)
+                // Nothing of a file that cannot be read is overwritten, by a change that fails too.
+                case .failure(let error): if !hasRead { fault = error as? AditError }
+                }
                 body()
             }
     }

@@ -18,11 +18,11 @@ struct PathStrangers: Sendable {
     static let networkLimit = 60
     /// What an address gets by a search that the user wants although there is no relay by which the peer could show itself.
     static let searchLimit = 1200
-    /// At so many addresses one peer may aim.
+    /// At so many addresses one device may aim, whatever runs it has.
     static let addressesOfPeer = 64
     /// So many addresses, and so many peers, are remembered.
     static let tableLimit = 4096
-    /// So many sessions that a peer begins within a minute get something sent to addresses that have not answered.
+    /// So many sessions that a device begins within a minute, in all its runs, get something sent to addresses that have not answered.
     static let sessionLimit = 8
 
     /// Why something is sent, which decides how much of it there may be.
@@ -36,7 +36,8 @@ struct PathStrangers: Sendable {
     }
 
     private struct Aim: Sendable {
-        var owner: PathPeerID
+        /// The key of the device.
+        var owner: String
         var since: Instant
         var datagrams = 0
         var connections = 0
@@ -53,12 +54,13 @@ struct PathStrangers: Sendable {
 
     private struct Sessions: Sendable {
         var latest: String
-        var begun: [Instant]
         var isRefused: Bool
     }
 
     private var aims: [IPAddress: Aim] = [:]
     private var sessions: [PathPeerID: Sessions] = [:]
+    /// When a device began sessions within the last minute, by its key.
+    private var begun: [String: [Instant]] = [:]
     /// Packets that were held back.
     private(set) var refused = 0
 
@@ -99,9 +101,9 @@ struct PathStrangers: Sendable {
     private mutating func makeRoom(for address: IPAddress, of peer: PathPeerID, at now: Instant) -> Bool {
         if aims[address] != nil { return true }
         if aims.count >= Self.tableLimit { aims = aims.filter { !$0.value.isOver(at: now) } }
-        let own = aims.values.count { $0.owner == peer && $0.answeredAt == nil && !$0.isOver(at: now) }
+        let own = aims.values.count { $0.owner == peer.key && $0.answeredAt == nil && !$0.isOver(at: now) }
         guard aims.count < Self.tableLimit, own < Self.addressesOfPeer else { return false }
-        aims[address] = Aim(owner: peer, since: now)
+        aims[address] = Aim(owner: peer.key, since: now)
         return true
     }
 
@@ -124,7 +126,7 @@ struct PathStrangers: Sendable {
         if aims[address] == nil {
             if aims.count >= Self.tableLimit { aims = aims.filter { !$0.value.isOver(at: now) } }
             guard aims.count < Self.tableLimit else { return }
-            aims[address] = Aim(owner: peer, since: now)
+            aims[address] = Aim(owner: peer.key, since: now)
         }
         aims[address]?.answeredAt = now
     }
@@ -132,15 +134,17 @@ struct PathStrangers: Sendable {
     /// A peer told its credentials; others than before begin a session.
     mutating func noteSession(_ name: String, of peer: PathPeerID, at now: Instant) {
         guard sessions[peer]?.latest != name else { return }
-        var begun = sessions[peer]?.begun ?? []
-        begun.removeAll { now - $0 >= .seconds(60) }
-        let isRefused = begun.count >= Self.sessionLimit
-        if !isRefused { begun.append(now) }
+        var times = begun[peer.key] ?? []
+        times.removeAll { now - $0 >= .seconds(60) }
+        let isRefused = times.count >= Self.sessionLimit
+        if !isRefused { times.append(now) }
         if sessions[peer] == nil, sessions.count >= Self.tableLimit {
-            sessions = sessions.filter { $0.value.begun.contains { now - $0 < .seconds(60) } }
+            begun = begun.filter { $0.value.contains { now - $0 < .seconds(60) } }
+            sessions = sessions.filter { begun[$0.key.key] != nil }
             guard sessions.count < Self.tableLimit else { return }
         }
-        sessions[peer] = Sessions(latest: name, begun: begun, isRefused: isRefused)
+        begun[peer.key] = times
+        sessions[peer] = Sessions(latest: name, isRefused: isRefused)
     }
 
     /// This machine is in another network, where all that was tried says nothing; a peer has no hand in that.

@@ -106,6 +106,21 @@ import Testing
         #expect((1...8).contains(reached))
     }
 
+    @Test func manyRunsOfADeviceAreOneDevice() {
+        var finder = Self.finder()
+        var reached: Set<IPAddress> = []
+        for run in 0..<20 {
+            var counts: [IPAddress: Int] = [:]
+            let peer = PathPeerID(name: "m", key: "m", run: "\(run)")
+            let targets = (0..<12).map { IPEndpoint(.v4(0x2D00_0001 + UInt32(run) << 16 + UInt32($0) << 8), 4000) }
+            let now = Instant.zero + .seconds(run)
+            finder.receive(Self.signal(targets, session: UInt64(run + 1)), from: peer, at: now)
+            Self.run(&finder, &counts, from: now, to: now + .milliseconds(500))
+            reached.formUnion(counts.keys)
+        }
+        #expect((1...64).contains(reached.count))
+    }
+
     @Test func afterAWhileAnAddressIsTriedAgain() {
         let target = IPEndpoint(.v4(0xC633_640A), 4000)
         let counts = Self.attack([target], peers: 1, sessions: 2, every: .seconds(601))
