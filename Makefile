@@ -22,7 +22,7 @@ release: ## one binary with the Swift runtime inside, dist/adit
 lint: ## format and syntax of every text
 	@dev/lint
 
-bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun or turn, JSON=FILE)
+bench: ## what a tunnel costs in CPU and memory beside haproxy (QUICK=1, ONLY=bulk,http or stun, turn, p2p, JSON=FILE)
 	@dev/bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 grid: ## every pair of NAT kinds in the simulated internet against theory, punches and paths (SEEDS=20 PATHS=200)

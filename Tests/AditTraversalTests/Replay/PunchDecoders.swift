@@ -136,16 +136,13 @@ enum PunchDecoders {
 
 /// A TCP punch, at once or in steps, whose sockets do what the fuzzer wants.
 struct TCPPunchWorld {
-    private enum Machine {
-        case atOnce(TCPPunch)
-        case inSteps(SevenSteps)
-    }
-
     private static let peer = IPEndpoint(.v4(0xC000_0202), 40_000)
     private static let server = IPEndpoint(.v4(0xCB00_710A), 3478)
     private static let local = IPEndpoint(.v4(0xC0A8_0102), 0)
 
-    private var machine: Machine
+    // One of the two; each changes in its place, so that nothing is copied.
+    private var punch: TCPPunch?
+    private var sevenSteps: SevenSteps?
     private var bytes: ArraySlice<UInt8>
     private let choice: UInt8
     private var now = Instant.zero
@@ -159,21 +156,17 @@ struct TCPPunchWorld {
         choice = self.bytes.popFirst() ?? 0
         let random = SeededGenerator(seed: UInt64(choice))
         if choice & 1 == 0 {
-            machine = .atOnce(TCPPunch(random: random))
+            punch = TCPPunch(random: random)
         } else {
             let side = choice & 2 == 0 ? SevenStepsConfiguration.Side.asking : .asked
-            machine = .inSteps(
-                SevenSteps(SevenStepsConfiguration(side, keepsFourthSocket: choice & 4 != 0), random: random)
+            sevenSteps = SevenSteps(
+                SevenStepsConfiguration(side, keepsFourthSocket: choice & 4 != 0),
+                random: random
             )
         }
     }
 
-    private var deadline: Instant? {
-        switch machine {
-        case .atOnce(let punch): punch.nextDeadline
-        case .inSteps(let steps): steps.nextDeadline
-        }
-    }
+    private var deadline: Instant? { punch?.nextDeadline ?? sevenSteps?.nextDeadline }
 
     mutating func play() {
         hand(.begin(local: Self.local, servers: choice & 8 == 0 ? [Self.server, Self.server] : []))
@@ -242,16 +235,9 @@ struct TCPPunchWorld {
     }
 
     private mutating func hand(_ input: TCPPunchInput) {
-        switch machine {
-        case .atOnce(var punch):
-            punch.handle(input, at: now)
-            while let output = punch.nextOutput() { perform(output) }
-            machine = .atOnce(punch)
-        case .inSteps(var steps):
-            steps.handle(input, at: now)
-            while let output = steps.nextOutput() { perform(output) }
-            machine = .inSteps(steps)
-        }
+        punch?.handle(input, at: now)
+        sevenSteps?.handle(input, at: now)
+        while let output = punch?.nextOutput() ?? sevenSteps?.nextOutput() { perform(output) }
     }
 
     private mutating func perform(_ output: TCPPunchOutput) {
