@@ -220,8 +220,8 @@ struct TCPPunchWorld {
         case 8: hand(.goAfter(.milliseconds(Int(byte))))
         case 9:
             let tactics: [SearchTactic] = [
-                .prediction(window: 60), .window(sockets: 300), .birthday(sockets: 256, probes: 5000),
-                .block(probes: 900),
+                .prediction(window: 60), .window(sockets: 300), .birthday(sockets: 256, probes: 400),
+                .block(probes: 300),
             ]
             let role = byte & 64 == 0 ? SearchRole.opener : .prober
             var plan = SearchPlan(role, tactics[Int(byte >> 4) & 3], peer: Self.peer)
