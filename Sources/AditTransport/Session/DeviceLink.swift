@@ -204,7 +204,7 @@ final class DeviceLink {
             return
         }
         try stream.pipeline.syncOperations.addHandlers([
-            opening(on: stream, framing: .v2, wait: firstFrames), EarlyDataHandler(),
+            opening(on: stream, framing: configuration.wireVersion, wait: firstFrames), EarlyDataHandler(),
         ])
     }
 

@@ -14,7 +14,7 @@ package struct DeviceSessionConfiguration: Sendable {
     package var credentials: DeviceCredentials
     /// How the server proves who it is.
     package var serverTrust: ServerTrust
-    /// The framing; Adit's extension needs `v2`.
+    /// The framing of messages.
     package var wireVersion = FRPWireVersion.v2
     /// Whether all streams share one connection (frp: transport.tcpMux); always true for Adit's extension.
     package var isMultiplexed = true

@@ -88,7 +88,7 @@ package struct DeviceControl: Sendable {
     // MARK: Login
 
     private mutating func begin(at now: Instant) {
-        guard configuration.wireVersion == .v2 else {
+        guard configuration.wireVersion == .v2 || configuration.credentials.isAdit else {
             send(.login(frpLogin(at: now)))
             return
         }
@@ -107,8 +107,14 @@ package struct DeviceControl: Sendable {
         }
         let frame = FRPFrame.clientHello(hello)
         if case .clientHello(_, let payload) = frame { helloPayload = payload }
-        outputs.append(.send(frame))
         phase = .awaitingServerHello
+        guard configuration.wireVersion == .v2 else {
+            // Without a frame for hellos it rides in a login that shows nothing else; a plain frp server refuses that.
+            let login = FRPLogin(version: configuration.login.version, adit: AditLogin(hello: helloPayload))
+            send(.login(login))
+            return
+        }
+        outputs.append(.send(frame))
         // A plain client does not wait for the answer; an Adit device's proof covers it.
         if !configuration.credentials.isAdit { send(.login(frpLogin(at: now))) }
     }
@@ -201,7 +207,16 @@ package struct DeviceControl: Sendable {
 
     private mutating func receive(_ frame: FRPFrame, at now: Instant) {
         switch (phase, frame) {
-        case (.awaitingServerHello, .serverHello(let hello, let payload)): receive(hello, payload: payload, at: now)
+        case (.awaitingServerHello, .serverHello(let hello, let payload)) where configuration.wireVersion == .v2:
+            receive(hello, payload: payload, at: now)
+        case (.awaitingServerHello, .message(.helloAnswer(let answer))) where configuration.wireVersion == .v1:
+            guard case .serverHello(let hello, let payload)? = try? FRPFrame.serverHello(payload: answer.hello) else {
+                return end(.protocolBroken("a ServerHello that cannot be read"))
+            }
+            receive(hello, payload: payload, at: now)
+        case (.awaitingServerHello, .message(.loginResponse)) where configuration.wireVersion == .v1:
+            // Whatever it says, nothing was proven to this server: it does not know the extension, or refuses it.
+            end(.refused(Self.notAdit))
         case (.awaitingLoginResponse, .message(.loginResponse(let response))): receive(response, at: now)
         case (.open, .message(let message)): receive(message, at: now)
         default: end(.protocolBroken("a frame that does not belong here"))

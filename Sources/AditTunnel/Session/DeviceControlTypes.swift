@@ -10,7 +10,7 @@ extension DeviceControl {
     package struct Configuration: Sendable {
         /// What it shows at login.
         package var credentials: DeviceCredentials
-        /// The framing; Adit's extension needs `v2`.
+        /// The framing of messages.
         package var wireVersion: FRPWireVersion
         /// The fields of Login that are not a proof: version, hostname, os, arch, user, client id, metas, pool count, run id.
         package var login: FRPLogin

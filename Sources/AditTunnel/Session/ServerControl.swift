@@ -111,6 +111,11 @@ package struct ServerControl: Sendable {
                 outputs.append(.send(.serverHello(FRPServerHello(error: refusal.text))))
                 end(.protocolBroken(refusal.text))
             }
+        case (.awaitingLogin, .message(.login(let login))) where handshake.isHello(login):
+            switch handshake.answer(login) {
+            case .success(let answer): send(.helloAnswer(answer))
+            case .failure(let refusal): refuse(refusal.error, frpText: refusal.error.what.english)
+            }
         case (.awaitingLogin, .message(.login(let login))):
             switch handshake.request(login) {
             case .success(let request):

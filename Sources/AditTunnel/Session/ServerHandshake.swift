@@ -58,6 +58,35 @@ struct ServerHandshake: Sendable {
         return .success(frame)
     }
 
+    /// Whether a login of wire v1 only carries the hello that v1 has no frame for.
+    ///
+    /// After the first one the proof is due, so a second one is a login without proof.
+    func isHello(_ login: FRPLogin) -> Bool {
+        connection.wireVersion == .v1 && !isAdit && login.adit?.hello.isEmpty == false
+    }
+
+    /// Answers the hello inside a login of wire v1.
+    ///
+    /// Who sends one is no frp client, so unlike over v2 there is nothing to fall back to when the hello cannot be taken.
+    mutating func answer(_ login: FRPLogin) -> Result<AditHelloAnswer, Refusal> {
+        guard let payload = login.adit?.hello,
+            case .clientHello(let hello, _)? = try? FRPFrame.clientHello(payload: payload)
+        else {
+            return .failure(Refusal("the hello inside the login cannot be read"))
+        }
+        switch answer(hello, payload: payload) {
+        case .failure(let refusal): return .failure(refusal)
+        case .success(.serverHello(_, let bytes)) where isAdit: return .success(AditHelloAnswer(hello: bytes))
+        case .success: return .failure(Refusal("not a session of Adit", Self.notCapable))
+        }
+    }
+
+    private static let notCapable = AditError(
+        .versionsApart,
+        Text("This connection cannot carry an Adit session", zh: "此连接无法承载 Adit 会话"),
+        why: [Text("it needs TLS 1.3, streams, and a device key", zh: "需要 TLS 1.3、多路复用流和设备密钥")]
+    )
+
     /// Checks what the login proves by itself, and turns it into a question for the policy.
     mutating func request(_ login: FRPLogin) -> Result<LoginRequest, Refusal> {
         poolCount = login.poolCount

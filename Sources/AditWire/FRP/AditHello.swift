@@ -64,3 +64,28 @@ extension AditHello: JSONMessage {
         object.field("deviceKey", bytes: deviceKey)
     }
 }
+
+/// The server's answer to a hello that came inside a login of wire v1 (id 0x4008, only over wire v1).
+///
+/// The device logs in again after it, with its proof over both hellos (docs/wire.md, Over wire v1).
+package struct AditHelloAnswer: Sendable, Equatable {
+    /// The payload of the ServerHello, as it counts for the transcript.
+    package var hello: [UInt8]
+
+    /// Makes the message from its field.
+    package init(hello: [UInt8] = []) {
+        self.hello = hello
+    }
+}
+
+extension AditHelloAnswer: JSONMessage {
+    private enum Key: String, CodingKey { case hello }
+
+    init(json decoder: any Decoder) throws {
+        self.init(hello: try decoder.container(keyedBy: Key.self).bytes(.hello))
+    }
+
+    func write(to object: inout JSONObjectWriter) {
+        object.field("hello", bytes: hello)
+    }
+}

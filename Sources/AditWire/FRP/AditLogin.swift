@@ -12,6 +12,8 @@ package struct AditLogin: Sendable, Equatable {
     package var invite: [UInt8]
     /// HMAC-SHA256 by the shared token, 32 bytes.
     package var tokenProof: [UInt8]
+    /// Wire v1 only: the payload of the ClientHello that v1 has no frame for; then there is no proof yet.
+    package var hello: [UInt8]
 
     /// Makes the object from its fields.
     package init(
@@ -19,13 +21,15 @@ package struct AditLogin: Sendable, Equatable {
         deviceName: String = "",
         signature: [UInt8] = [],
         invite: [UInt8] = [],
-        tokenProof: [UInt8] = []
+        tokenProof: [UInt8] = [],
+        hello: [UInt8] = []
     ) {
         self.deviceKey = deviceKey
         self.deviceName = deviceName
         self.signature = signature
         self.invite = invite
         self.tokenProof = tokenProof
+        self.hello = hello
     }
 }
 
@@ -65,7 +69,7 @@ package struct AditLoginResponse: Sendable, Equatable {
 }
 
 extension AditLogin: JSONMessage {
-    private enum Key: String, CodingKey { case deviceKey, deviceName, signature, invite, tokenProof }
+    private enum Key: String, CodingKey { case deviceKey, deviceName, signature, invite, tokenProof, hello }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -74,7 +78,8 @@ extension AditLogin: JSONMessage {
             deviceName: try fields.text(.deviceName),
             signature: try fields.bytes(.signature),
             invite: try fields.bytes(.invite),
-            tokenProof: try fields.bytes(.tokenProof)
+            tokenProof: try fields.bytes(.tokenProof),
+            hello: try fields.bytes(.hello)
         )
     }
 
@@ -84,6 +89,7 @@ extension AditLogin: JSONMessage {
         object.field("signature", bytes: signature)
         object.field("invite", bytes: invite)
         object.field("tokenProof", bytes: tokenProof)
+        object.field("hello", bytes: hello)
     }
 }
 

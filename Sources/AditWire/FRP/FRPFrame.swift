@@ -20,6 +20,20 @@ package enum FRPFrame: Sendable, Equatable {
     package static func serverHello(_ hello: FRPServerHello) -> FRPFrame {
         .serverHello(hello, payload: FRPJSON.encode(hello))
     }
+
+    /// Reads the payload of a ClientHello that came inside a login of wire v1; throws `WireError`.
+    package static func clientHello(payload: [UInt8]) throws(WireError) -> FRPFrame {
+        let type = FrameType.clientHello.rawValue
+        let hello = try FRPJSON.decode(FRPClientHello.self, unsafe payload.span.bytes, type: type)
+        return .clientHello(hello, payload: payload)
+    }
+
+    /// Reads the payload of a ServerHello that came inside a message of wire v1; throws `WireError`.
+    package static func serverHello(payload: [UInt8]) throws(WireError) -> FRPFrame {
+        let type = FrameType.serverHello.rawValue
+        let hello = try FRPJSON.decode(FRPServerHello.self, unsafe payload.span.bytes, type: type)
+        return .serverHello(hello, payload: payload)
+    }
 }
 
 /// The frame types of wire v2.

@@ -35,6 +35,7 @@ enum FRPJSON {
         case .peerSignal(let message): append(message, to: &bytes)
         case .peerUnavailable(let message): append(message, to: &bytes)
         case .turnOffer(let message): append(message, to: &bytes)
+        case .helloAnswer(let message): append(message, to: &bytes)
         case .unsupported: throw .notEncodable
         }
     }
@@ -74,6 +75,7 @@ enum FRPJSON {
         case .visitorsRefused:
             return .visitorsRefused(try decode(AditVisitorsRefused.self, json, type: number))
         case .turnOffer: return .turnOffer(try decode(TURNOffer.self, json, type: number))
+        case .helloAnswer: return .helloAnswer(try decode(AditHelloAnswer.self, json, type: number))
         case .peerSignal: return .peerSignal(try decode(AditPeerSignal.self, json, type: number))
         case .peerUnavailable:
             return .peerUnavailable(try decode(AditPeerUnavailable.self, json, type: number))

@@ -24,6 +24,8 @@ package enum FRPMessage: Sendable, Equatable {
     case peerUnavailable(AditPeerUnavailable)
     /// New credentials for the server's TURN, before those of the login expire.
     case turnOffer(TURNOffer)
+    /// Wire v1 only: the answer to a hello that came inside a login.
+    case helloAnswer(AditHelloAnswer)
     /// A message that is known by its id but not understood; its content is dropped.
     case unsupported(id: UInt16)
 }
@@ -55,15 +57,18 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     case peerSignal = 0x4005
     case peerUnavailable = 0x4006
     case turnOffer = 0x4007
+    case helloAnswer = 0x4008
 
     /// The first id that belongs to Adit; ids from here on are sent only after the hellos agreed on Adit.
     package static let firstOfAdit: UInt16 = 0x4000
 
-    /// The type byte in wire v1; nil for the messages of Adit, which need wire v2.
-    package var v1Type: UInt8? {
+    /// The type byte in wire v1: digits and small letters are frp's, capital letters are Adit's.
+    package var v1Type: UInt8 {
         let types: StaticString = "o1p2cwrsv3h4uinm56"
-        guard rawValue <= types.utf8CodeUnitCount else { return nil }
-        return unsafe types.utf8Start[Int(rawValue) - 1]
+        let ofAdit: StaticString = "QXDRSUTH"
+        let isAdit = rawValue >= Self.firstOfAdit
+        let index = Int(isAdit ? rawValue - Self.firstOfAdit : rawValue) - 1
+        return unsafe (isAdit ? ofAdit : types).utf8Start[index]
     }
 
     /// Finds the message of a wire v1 type byte; nil when there is none.
@@ -97,6 +102,7 @@ extension FRPMessage {
         case .peerSignal: FRPMessageID.peerSignal.rawValue
         case .peerUnavailable: FRPMessageID.peerUnavailable.rawValue
         case .turnOffer: FRPMessageID.turnOffer.rawValue
+        case .helloAnswer: FRPMessageID.helloAnswer.rawValue
         case .unsupported(let id): id
         }
     }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The two framings of frp's messages; a connection uses one of them from its first byte to its last message.
-package enum FRPWireVersion: Sendable, Hashable {
+package enum FRPWireVersion: String, Sendable, Hashable, CaseIterable, Codable {
     /// Type byte, 64-bit length, JSON.
     case v1
     /// Seven bytes of magic, then frames with a 16-bit type, flags and a 32-bit length.

@@ -23,12 +23,16 @@ struct AditSessionTests {
         TestPolicy(deviceKeys: [key.publicKey, otherKey.publicKey])
     }
 
-    @Test("A device proves its key and serves visitors on streams that the server opens", arguments: [true, false])
-    func deviceKey(_ byPrefix: Bool) async throws {
+    @Test(
+        "A device proves its key and serves visitors on streams that the server opens",
+        arguments: [true, false],
+        FRPWireVersion.allCases
+    )
+    func deviceKey(_ byPrefix: Bool, _ version: FRPWireVersion) async throws {
         let house = try await SessionHouse.open(policy: policy())
         let trust: ServerTrust =
             byPrefix ? .pinnedPrefix(house.tls.fingerprint.prefix80) : .pinned(house.tls.fingerprint)
-        let device = TestDevice(house.configuration(.device(key, invite: [1, 2]), trust: trust))
+        let device = TestDevice(house.configuration(.device(key, invite: [1, 2]), trust: trust, over: version))
         device.session.register(FRPNewProxy(proxyName: "web", proxyType: "http", useCompression: true))
         device.session.register(FRPNewProxy(proxyName: "raw", proxyType: "tcp", useEncryption: true))
         device.session.start()
@@ -61,10 +65,14 @@ struct AditSessionTests {
         try await house.close()
     }
 
-    @Test("Datagrams of every size cross a session whole, each with its visitor", arguments: [true, false])
-    func datagrams(_ isCompressed: Bool) async throws {
+    @Test(
+        "Datagrams of every size cross a session whole, each with its visitor",
+        arguments: [true, false],
+        FRPWireVersion.allCases
+    )
+    func datagrams(_ isCompressed: Bool, _ version: FRPWireVersion) async throws {
         let house = try await SessionHouse.open(policy: policy())
-        let device = TestDevice(house.configuration(.device(key, invite: nil)))
+        let device = TestDevice(house.configuration(.device(key, invite: nil), over: version))
         device.session.register(FRPNewProxy(proxyName: "udp", proxyType: "udp", useCompression: isCompressed))
         device.session.start()
         try await device.waitForTunnel("udp")
@@ -153,10 +161,13 @@ struct AditSessionTests {
         try await house.close()
     }
 
-    @Test("When the server is started again the device comes back with its run id and its tunnels")
-    func restart() async throws {
+    @Test(
+        "When the server is started again the device comes back with its run id and its tunnels",
+        arguments: FRPWireVersion.allCases
+    )
+    func restart(_ version: FRPWireVersion) async throws {
         let house = try await SessionHouse.open(policy: policy())
-        let device = TestDevice(house.configuration(.device(key, invite: [7])))
+        let device = TestDevice(house.configuration(.device(key, invite: [7]), over: version))
         device.session.register(FRPNewProxy(proxyName: "web", proxyType: "http"))
         device.session.start()
         try await device.waitForTunnel("web")

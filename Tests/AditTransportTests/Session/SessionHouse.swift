@@ -56,13 +56,18 @@ struct SessionHouse {
         for channel in connections { try? await channel.close().get() }
     }
 
-    func configuration(_ credentials: DeviceCredentials, trust: ServerTrust? = nil) -> DeviceSessionConfiguration {
+    func configuration(
+        _ credentials: DeviceCredentials,
+        trust: ServerTrust? = nil,
+        over wireVersion: FRPWireVersion = .v2
+    ) -> DeviceSessionConfiguration {
         var configuration = DeviceSessionConfiguration(
             server: address,
             credentials: credentials,
             serverTrust: trust ?? .pinned(tls.fingerprint)
         )
         configuration.deviceName = "laptop"
+        configuration.wireVersion = wireVersion
         return configuration
     }
 }

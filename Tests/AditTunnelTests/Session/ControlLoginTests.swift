@@ -56,9 +56,9 @@ struct ControlLoginTests {
         #expect(requests.count == asked)
     }
 
-    @Test("An Adit device proves its key for this server and this connection")
-    func adit() throws {
-        var pair = ControlPair(try .adit(invite: [9, 9]))
+    @Test("An Adit device proves its key for this server and this connection", arguments: FRPWireVersion.allCases)
+    func adit(_ version: FRPWireVersion) throws {
+        var pair = ControlPair(try .adit(invite: [9, 9], over: version))
         let key = try DeviceKey(seed: [UInt8](repeating: 7, count: 32)).publicKey
         pair.decision = .accept(LoginAcceptance(identity: .device(key, name: "laptop")))
         pair.run()
@@ -76,10 +76,13 @@ struct ControlLoginTests {
         #expect(pair.deviceOutputs.contains { if case .openWorkConnection = $0 { true } else { false } } == false)
     }
 
-    @Test("A shared token is proven without being sent, and a wrong one does not match")
-    func tokenProof() throws {
+    @Test(
+        "A shared token is proven without being sent, and a wrong one does not match",
+        arguments: FRPWireVersion.allCases
+    )
+    func tokenProof(_ version: FRPWireVersion) throws {
         let key = try DeviceKey(seed: [UInt8](repeating: 7, count: 32))
-        var pair = ControlPair(DeviceControl.Configuration(credentials: .token("right", key)))
+        var pair = ControlPair(DeviceControl.Configuration(credentials: .token("right", key), wireVersion: version))
         pair.run()
         guard case .authorize(let request) = pair.serverOutputs.first else {
             Issue.record("no question for the policy")
@@ -90,9 +93,12 @@ struct ControlLoginTests {
         #expect(request.tokenProofMatches(token: "") == false)
     }
 
-    @Test("A device behind a stranger in the middle is refused before the policy is asked")
-    func wrongFingerprint() throws {
-        var pair = ControlPair(try .adit(), deviceSees: .other)
+    @Test(
+        "A device behind a stranger in the middle is refused before the policy is asked",
+        arguments: FRPWireVersion.allCases
+    )
+    func wrongFingerprint(_ version: FRPWireVersion) throws {
+        var pair = ControlPair(try .adit(over: version), deviceSees: .other)
         pair.run()
         #expect(pair.serverOutputs.contains { if case .authorize = $0 { true } else { false } } == false)
         guard case .refused(let error) = pair.deviceEnd else {
@@ -102,9 +108,9 @@ struct ControlLoginTests {
         #expect(error.code == .serverKeyChanged)
     }
 
-    @Test("A login that was recorded is refused on another connection")
-    func replay() throws {
-        var first = ControlPair(try .adit())
+    @Test("A login that was recorded is refused on another connection", arguments: FRPWireVersion.allCases)
+    func replay(_ version: FRPWireVersion) throws {
+        var first = ControlPair(try .adit(over: version))
         let hello = first.device.nextOutput()
         guard case .send(let helloFrame) = hello else { return }
         first.server.handle(.frame(helloFrame), at: .zero)
@@ -115,7 +121,7 @@ struct ControlLoginTests {
         var second = ServerControl(
             configuration: ServerControl.Configuration(),
             connection: ServerControl.Connection(
-                wireVersion: .v2,
+                wireVersion: version,
                 isTLS: true,
                 isTLS13: true,
                 canOpenStreams: true,
@@ -144,9 +150,9 @@ struct ControlLoginTests {
         #expect(pair.serverOutputs.contains { if case .authorize = $0 { true } else { false } } == false)
     }
 
-    @Test("An Adit device does not log in to a plain frp server, and says so")
-    func plainServer() throws {
-        var pair = ControlPair(try .adit(), isMultiplexed: false)
+    @Test("An Adit device does not log in to a plain frp server, and says so", arguments: FRPWireVersion.allCases)
+    func plainServer(_ version: FRPWireVersion) throws {
+        var pair = ControlPair(try .adit(over: version), isMultiplexed: false)
         pair.run()
         guard case .refused(let error) = pair.deviceEnd else {
             Issue.record("not refused")

@@ -153,9 +153,10 @@ extension DeviceControl.Configuration {
         )
     }
 
-    static func adit(invite: [UInt8]? = nil) throws -> Self {
+    static func adit(invite: [UInt8]? = nil, over version: FRPWireVersion = .v2) throws -> Self {
         var configuration = DeviceControl.Configuration(
-            credentials: .device(try DeviceKey(seed: [UInt8](repeating: 7, count: 32)), invite: invite)
+            credentials: .device(try DeviceKey(seed: [UInt8](repeating: 7, count: 32)), invite: invite),
+            wireVersion: version
         )
         configuration.deviceName = "laptop"
         return configuration

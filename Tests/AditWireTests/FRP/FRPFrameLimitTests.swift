@@ -85,7 +85,6 @@ import Testing
     @Test func `refuses what a version cannot carry`() {
         #expect(throws: WireError.notEncodable) { try FRPFrame.message(.unsupported(id: 14)).encoded(.v1) }
         #expect(throws: WireError.notEncodable) { try FRPFrame.message(.unsupported(id: 14)).encoded(.v2) }
-        #expect(throws: WireError.notEncodable) { try FRPFrame.message(.draining(AditDraining())).encoded(.v1) }
         #expect(throws: WireError.notEncodable) { try FRPFrame.clientHello(FRPClientHello()).encoded(.v1) }
     }
 

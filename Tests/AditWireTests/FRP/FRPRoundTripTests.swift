@@ -14,9 +14,7 @@ import Testing
             let decoded = try #require(try FRPFrame.decode(bytes, .v2))
             #expect(decoded.frame == frame)
             #expect(decoded.byteCount == bytes.count)
-            if message.id < FRPMessageID.firstOfAdit {
-                #expect(try FRPFrame.decode(try frame.encoded(.v1), .v1)?.frame == frame)
-            }
+            #expect(try FRPFrame.decode(try frame.encoded(.v1), .v1)?.frame == frame)
         }
     }
 
@@ -85,7 +83,8 @@ private struct RandomMessages {
                             deviceName: text(),
                             signature: bytes(),
                             invite: bytes(),
-                            tokenProof: bytes()
+                            tokenProof: bytes(),
+                            hello: bytes()
                         ) : nil
                 )
             ),
@@ -209,6 +208,11 @@ private struct RandomMessages {
             .tunnelClosed(AditTunnelClosed(proxyName: text(), error: failure())),
             .draining(AditDraining(reconnectAfterMs: port())),
             .turnOffer(turn()),
+            .peerSignal(AditPeerSignal(peer: text(), run: text(), key: bytes(), body: bytes(), signature: bytes())),
+            .peerUnavailable(
+                AditPeerUnavailable(peer: text(), run: text(), reason: text(), lastSeen: Int64(port()))
+            ),
+            .helloAnswer(AditHelloAnswer(hello: bytes())),
         ]
     }
 
