@@ -95,7 +95,7 @@ enum Example {
             fileName: "a.yaml"
         ).configuration
         #expect(
-            client.tunnels.map(\.position).prefix(2) == [.init(line: 30, column: 3), .init(line: 57, column: 3)]
+            client.tunnels.map(\.position).prefix(2) == [.init(line: 33, column: 3), .init(line: 60, column: 3)]
         )
         client.tunnels[0].target = "3000"
         for index in client.tunnels.indices where index < other.tunnels.count {

@@ -27,6 +27,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
     /// Where the server relayed by TURN when this device was last connected, and the credentials it gave; nil when it did
     /// not.
     package var turn: TURNOffer?
+    /// The framing of sessions with it; nil for the newest.
+    package var wire: FRPWireVersion?
 
     /// Makes one from its parts.
     package init(
@@ -39,7 +41,8 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         joinedAt: Int64,
         httpPort: UInt16? = nil,
         stun: STUNOffer? = nil,
-        turn: TURNOffer? = nil
+        turn: TURNOffer? = nil,
+        wire: FRPWireVersion? = nil
     ) {
         self.host = host
         self.port = port
@@ -51,6 +54,7 @@ package struct JoinedServer: Sendable, Hashable, Codable {
         self.httpPort = httpPort
         self.stun = stun
         self.turn = turn
+        self.wire = wire
     }
 
     /// The host and the session port.

@@ -5,7 +5,7 @@ package import AditCore
 import AditCrypto
 import AditTransport
 import AditTunnel
-import AditWire
+package import AditWire
 package import Logging
 package import NIOCore
 
@@ -17,12 +17,20 @@ package struct JoinOperation: Sendable {
     private let invite: InviteCode
     private let name: String
     private let home: DeviceHome
+    private let wireVersion: FRPWireVersion
     private let logger: Logger
 
-    /// Makes a join with an invite as it was pasted; `name` is what the device calls itself.
+    /// Makes a join with an invite as it was pasted; `name` is what the device calls itself, and the framing is remembered
+    /// with the server.
     ///
     /// - Throws: `ErrorCode.inviteWrong` or `versionsApart` when the text is not an invite.
-    package init(invite: String, name: String, home: DeviceHome, logger: Logger) throws(AditError) {
+    package init(
+        invite: String,
+        name: String,
+        home: DeviceHome,
+        wireVersion: FRPWireVersion = .v2,
+        logger: Logger
+    ) throws(AditError) {
         do {
             self.invite = try InviteCode(invite)
         } catch {
@@ -30,6 +38,7 @@ package struct JoinOperation: Sendable {
         }
         self.name = name
         self.home = home
+        self.wireVersion = wireVersion
         self.logger = logger
     }
 
@@ -51,6 +60,7 @@ package struct JoinOperation: Sendable {
             serverTrust: .pinnedPrefix(invite.fingerprintPrefix)
         )
         configuration.deviceName = name
+        configuration.wireVersion = wireVersion
         let delegate = JoinDelegate(isOnce: isOnce, waiting: waiting, result: loop.makePromise())
         let session = DeviceSession(
             configuration: configuration,
@@ -79,7 +89,8 @@ package struct JoinOperation: Sendable {
                 joinedAt: WallClock.unixSeconds(),
                 httpPort: connection.adit.flatMap { $0.httpPort == 0 ? nil : $0.httpPort },
                 stun: connection.adit?.stun,
-                turn: connection.adit?.turn
+                turn: connection.adit?.turn,
+                wire: wireVersion == .v2 ? nil : wireVersion
             )
             try home.remember(joined)
             return joined

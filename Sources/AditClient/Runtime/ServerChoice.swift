@@ -5,6 +5,7 @@ package import AditCore
 import AditCrypto
 package import AditTransport
 package import AditTunnel
+package import AditWire
 
 /// Which server a command talks to, and what both sides show each other.
 package struct ServerChoice: Sendable {
@@ -14,6 +15,8 @@ package struct ServerChoice: Sendable {
     package var credentials: DeviceCredentials
     /// What the server has to show.
     package var trust: ServerTrust
+    /// The framing of the session.
+    package var wireVersion = FRPWireVersion.v2
 
     /// Chooses from what the person said: a joined server, or one named with a token or an invite.
     ///
@@ -82,7 +85,8 @@ package struct ServerChoice: Sendable {
         return ServerChoice(
             server: server.place,
             credentials: .device(try home.deviceKey(), invite: nil),
-            trust: .pinned(try read(server.fingerprint))
+            trust: .pinned(try read(server.fingerprint)),
+            wireVersion: server.wire ?? .v2
         )
     }
 

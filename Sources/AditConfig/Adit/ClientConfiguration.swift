@@ -15,6 +15,8 @@ package struct ClientConfiguration: Sendable, Equatable {
     package var language: Language?
     /// How much is written to the log.
     package var logLevel = LogLevel.info
+    /// The framing of the session; nil for that of the join, or the newest.
+    package var wire: FRPClientConfiguration.WireProtocol?
     /// Which paths to other devices are wanted; nil for `auto`.
     package var p2p: PathWish?
     /// Whether other devices may look for a path to this one.

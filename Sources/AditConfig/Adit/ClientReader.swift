@@ -41,6 +41,7 @@ enum ClientReader {
         client.token = AditSharedReader.token(top)
         client.language = top.word("language", Language.self)
         client.logLevel = top.word("logLevel", LogLevel.self) ?? client.logLevel
+        client.wire = top.word("wire", FRPClientConfiguration.WireProtocol.self)
         client.p2p = top.word("p2p", PathWish.self)
         client.paths = top.boolean("paths") ?? client.paths
         let scopes = top.tables("tunnels")

@@ -5,6 +5,7 @@ import AditClient
 import AditConfig
 import AditCore
 import AditTraversal
+import AditWire
 import ArgumentParser
 
 /// `adit client -c FILE`
@@ -26,6 +27,9 @@ struct ClientCommand: AsyncParsableCommand {
         if session.server == nil, let server = file.configuration.server { session.server = server.description }
         if session.token == nil { session.token = file.configuration.token }
         if session.fingerprint == nil { session.fingerprint = file.configuration.fingerprint }
+        if session.wire == nil, let wire = file.configuration.wire {
+            session.wire = FRPWireVersion(rawValue: wire.rawValue)
+        }
         if session.paths.p2p == nil, let wish = file.configuration.p2p {
             session.paths.p2p = PathPolicy(rawValue: wish.rawValue)
         }

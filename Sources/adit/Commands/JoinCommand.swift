@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditWire
 import ArgumentParser
 import NIOPosix
 import Synchronization
@@ -21,6 +22,9 @@ struct JoinCommand: AsyncParsableCommand {
     @Option(help: "What the server shall call this computer. Without it, its host name.")
     var name: String?
 
+    @Option(help: ArgumentHelp("The framing of sessions with this server, kept with it. (v2)", valueName: "v1|v2"))
+    var wire: FRPWireVersion?
+
     @Flag(help: "One JSON object.")
     var json = false
 
@@ -34,6 +38,7 @@ struct JoinCommand: AsyncParsableCommand {
             invite: invite,
             name: name ?? ProcessFacts.hostName(),
             home: home,
+            wireVersion: wire ?? .v2,
             logger: CommandLog.silent
         )
         let task = Task { [once] in

@@ -4,6 +4,7 @@
 import AditClient
 import AditConfig
 import AditCore
+import AditWire
 import ArgumentParser
 
 /// Which server, and how to show what happens: flags of every command that opens tunnels.
@@ -16,6 +17,11 @@ struct SessionOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("The server's key, when no public authority vouches for it.", valueName: "SHA256:…"))
     var fingerprint: String?
+
+    @Option(
+        help: ArgumentHelp("The framing of the session. (v2, or what this server was joined with)", valueName: "v1|v2")
+    )
+    var wire: FRPWireVersion?
 
     @Flag(help: "One JSON object a line; the first one has the public address.")
     var json = false
@@ -45,12 +51,14 @@ struct SessionOptions: ParsableArguments {
     /// The server and what both sides show.
     func choice(home: DeviceHome) throws(AditError) -> ServerChoice {
         let fromEnvironment = server == nil ? nil : ProcessFacts.environment()["ADIT_TOKEN"]
-        return try ServerChoice.choose(
+        var choice = try ServerChoice.choose(
             server: server,
             token: token ?? fromEnvironment,
             fingerprint: fingerprint,
             home: home
         )
+        if let wire { choice.wireVersion = wire }
+        return choice
     }
 }
 
@@ -139,6 +147,7 @@ struct ProxyProtocolOptions: ParsableArguments {
 }
 
 extension ProxyProtocolVersion: ExpressibleByArgument {}
+extension FRPWireVersion: ExpressibleByArgument {}
 
 /// Passwords of visitors, from flags, a file or the environment: a flag can be read by everybody who is on this machine.
 struct PasswordOptions: ParsableArguments {

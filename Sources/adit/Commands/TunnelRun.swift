@@ -118,6 +118,7 @@ struct TunnelRun: Sendable {
             credentials: choice.credentials,
             serverTrust: choice.trust
         )
+        configuration.wireVersion = choice.wireVersion
         configuration.hostname = ProcessFacts.hostName()
         configuration.deviceName = configuration.hostname
         configuration.version = VersionCommand.version

@@ -5,6 +5,7 @@ import AditClient
 import AditConfig
 import AditCore
 import AditTraversal
+import AditWire
 import ArgumentParser
 
 /// `adit ping NAME`
@@ -57,7 +58,7 @@ struct PingCommand: AsyncParsableCommand {
     }
 
     /// Whether a process that runs already can answer: nothing was asked for that it may do differently.
-    var isPlain: Bool { p2p == nil && tactic.isEmpty && !quiet && !trace && server.server == nil }
+    var isPlain: Bool { p2p == nil && tactic.isEmpty && !quiet && !trace && server.server == nil && server.wire == nil }
 
     func run() async throws {
         let limit: Duration
@@ -90,14 +91,21 @@ struct ServerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The server's key, when no public authority vouches for it.", valueName: "SHA256:…"))
     var fingerprint: String?
 
+    @Option(
+        help: ArgumentHelp("The framing of the session. (v2, or what this server was joined with)", valueName: "v1|v2")
+    )
+    var wire: FRPWireVersion?
+
     /// The server and what both sides show.
     func choice(home: DeviceHome) throws(AditError) -> ServerChoice {
         let fromEnvironment = server == nil ? nil : ProcessFacts.environment()["ADIT_TOKEN"]
-        return try ServerChoice.choose(
+        var choice = try ServerChoice.choose(
             server: server,
             token: token ?? fromEnvironment,
             fingerprint: fingerprint,
             home: home
         )
+        if let wire { choice.wireVersion = wire }
+        return choice
     }
 }
