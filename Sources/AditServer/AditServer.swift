@@ -97,6 +97,7 @@ package final class AditServer: Sendable {
             .flatMap { server.listenForNames(setup) }
             .flatMap { server.listenForSecureNames(setup) }
             .flatMap { server.listenForSTUN(setup, group) }
+            .flatMap { server.acceptSessions() }
             .map {
                 server.beginMaintenance()
                 server.beginRenewingCredentials()
@@ -165,6 +166,8 @@ package final class AditServer: Sendable {
                 .serverChannelOption(.backlog, value: 1024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // Devices wait in the system's queue until all is there that a login tells of.
+                .serverChannelOption(.autoRead, value: false)
                 .childChannelInitializer { acceptor.initialize($0) }
         }
         return DualStack.bind(makeBootstrap, address: setup.listen, port: setup.sessionPort, on: loop)
@@ -175,6 +178,13 @@ package final class AditServer: Sendable {
                     running.listeners.append(channel)
                 }
             }
+    }
+
+    private func acceptSessions() -> EventLoopFuture<Void> {
+        guard let channel = running.withLockedValue({ $0.listeners.first }) else {
+            return loop.makeSucceededVoidFuture()
+        }
+        return channel.setOption(.autoRead, value: true).hop(to: loop)
     }
 
     private func listenForNames(_ setup: ServerSetup) -> EventLoopFuture<Void> {
