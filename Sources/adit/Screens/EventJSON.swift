@@ -8,12 +8,13 @@ import AditWire
 
 /// Events as JSON objects: the stable interface for programs. Members are only ever added.
 enum EventJSON {
-    /// The object for one event.
+    /// The object for one event; `own` is this device's name, as far as it is known.
     static func object(
         _ event: DeviceEvent,
         at time: ScreenTime,
         orders: [TunnelOrder],
         health: [String: TargetHealth],
+        own: String,
         language: Language
     ) -> JSONLine {
         func seconds(_ duration: Duration) -> JSONLine.Value { .number(Int64(duration.inSeconds.rounded(.up))) }
@@ -114,7 +115,7 @@ enum EventJSON {
             ])
         case .turnOffered(let offer):
             return JSONLine(["event": "turn", "time": now, "expiresAt": .number(offer.expiresAt)])
-        case .path(let news): return path(news, now, language)
+        case .path(let news): return path(news, now, own, language)
         case .draining(let delay):
             return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
         case .ended(let error):
@@ -122,12 +123,16 @@ enum EventJSON {
         }
     }
 
-    private static func path(_ news: PathNews, _ now: JSONLine.Value, _ language: Language) -> JSONLine {
+    private static func path(
+        _ news: PathNews,
+        _ now: JSONLine.Value,
+        _ own: String,
+        _ language: Language
+    ) -> JSONLine {
         var line = JSONLine(["event": "path", "time": now])
         switch news {
         case .changed(let peer, let report), .roundTrip(let peer, _, let report):
-            // Whose sentence it is shows in its names; this device's own is in the event `connected`.
-            line.add(PathJSON.members(peer, report, own: Text("this device", zh: "本设备").in(language), language))
+            line.add(PathJSON.members(peer, report, own: own, language))
         case .ended(let peer, let failure):
             line.add("peer", .string(peer))
             line.add("path", "none")

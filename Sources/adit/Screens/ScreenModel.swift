@@ -367,7 +367,15 @@ struct ScreenModel: Sendable {
     private mutating func json(_ event: DeviceEvent, at time: ScreenTime) -> [ScreenOutput] {
         if case .opened(let tunnel) = event { addresses[tunnel.name] = tunnel.addresses }
         if case .health(let name, let now) = event { health[name] = now }
-        let object = EventJSON.object(event, at: time, orders: orders, health: health, language: style.language)
+        if case .connected(let facts) = event { self.facts = facts }
+        let object = EventJSON.object(
+            event,
+            at: time,
+            orders: orders,
+            health: health,
+            own: facts?.deviceName ?? "",
+            language: style.language
+        )
         // The first line of standard output is the one with the address, whatever happened before it.
         return [addresses.isEmpty && !orders.isEmpty ? .aside(object.text) : .line(object.text)]
     }
