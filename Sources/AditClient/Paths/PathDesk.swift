@@ -29,12 +29,22 @@ final class PathDesk {
         var report: PathReport?
         /// Its place in the order in which runs were met.
         var number: UInt64 = 0
+        /// When the search said its first word to it.
+        var saidAt: Instant?
+        /// Since when it is away, although it was there when the search began.
+        var awaySince: Instant?
+        /// Whether its absence has been told.
+        var isAbsent = false
     }
 
     private static let capacity = 512
     /// No more runs of one device have a place; a new one takes that of the oldest.
     private static let runLimit = 8
     private static let greetingTries = 6
+    /// A server that knows a device as absent says so within a round trip; who is told later was there before.
+    private static let presence = Duration.seconds(1)
+    /// How long a device may take to come back to a search that has begun.
+    private static let patience = Duration.seconds(12)
 
     private let parts: PathService.Parts
     private let eventLoop: any EventLoop
@@ -135,6 +145,7 @@ final class PathDesk {
             return tell(.ended(name, .tooManyPeers))
         }
         peers[place, default: Peer()].isWanted = true
+        peers[place]?.saidAt = nil
         guard isConnected, keys.isReady else { return }
         guard canSignal else { return tell(.problem(name, PathProblem.notOffered)) }
         if let fault = keys.fault {
@@ -224,6 +235,7 @@ final class PathDesk {
     /// Signs and sends; `echo` names a run of the device that is not taken for its present one yet.
     private func say(_ payload: [UInt8], to place: PeerRun, echo: UInt64? = nil) {
         guard isConnected, canSignal, !hasStopped else { return }
+        if let peer = peers[place], peer.saidAt == nil { peers[place]?.saidAt = now }
         let signal = ledger.seal(
             payload,
             for: place.name,
@@ -271,6 +283,8 @@ final class PathDesk {
         peer.greeting?.cancel()
         peer.greeting = nil
         peer.greetings = 0
+        peer.awaySince = nil
+        peer.isAbsent = false
         let isNewlyKnown = peer.id == nil
         let id = peer.id ?? newID(message)
         peer.id = id
@@ -333,7 +347,20 @@ final class PathDesk {
         guard let error = PathProblem.unavailable(answer, now: parts.unixTime()) else { return }
         // A path that is there needs no signals to go on, and a device that reconnects is away for a moment.
         if peer.report?.kind.isUsable == true { return }
+        if answer.knownReason == .offline, isOnlyAway(place) { return }
+        peers[place]?.isAbsent = true
         tell(.problem(name, error))
+    }
+
+    /// Whether a device that is not there has been, and may be on its way back; what it is told is said again meanwhile.
+    private func isOnlyAway(_ place: PeerRun) -> Bool {
+        guard let peer = peers[place], !peer.isAbsent, let saidAt = peer.saidAt else { return false }
+        guard let since = peer.awaySince else {
+            guard now - saidAt >= Self.presence else { return false }
+            peers[place]?.awaySince = now
+            return true
+        }
+        return now - since < Self.patience
     }
 
     // MARK: The finder
