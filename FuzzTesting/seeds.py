@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the first inputs of the corpus, made by the independent peers; what the fuzzer finds is added beside them."""
 
+import base64
 import hashlib
 import json
 import pathlib
@@ -98,6 +99,24 @@ for number, value in (
     sink = Sink()
     messages.send_frame(sink, messages.MESSAGE, struct.pack(">H", number) + json.dumps(value).encode())
     save("FRPFrameV2", sink.data)
+    body = json.dumps(value).encode()
+    save("FRPFrameV1", struct.pack(">cq", {0x4001: b"Q", 0x4002: b"X", 0x4003: b"D"}[number], len(body)) + body)
+for letter, value in (
+    (b"o", {"version": "1", "adit": {"hello": base64.b64encode(json.dumps(hello).encode()).decode()}}),
+    (b"H", {"hello": base64.b64encode(json.dumps(answer).encode()).decode()}),
+    (b"S", {"peer": "desk", "run": "0a", "key": "A" * 43 + "=", "body": "AQID", "signature": "A" * 86 + "=="}),
+    (b"U", {"peer": "desk", "reason": "offline", "lastSeen": 1700000000}),
+    (b"T", {"port": 3478, "username": "1:desk", "password": "p", "realm": "r", "expiresAt": 1700000000}),
+    (b"R", {"proxyName": "web", "reason": "password", "count": 3, "seconds": 60}),
+):
+    save("FRPFrameV1", letter + struct.pack(">q", len(json.dumps(value))) + json.dumps(value).encode())
+hellos = (hello, answer, {}, {"error": "no"}, {"selected": {"adit": {"version": 2}}})
+save("LoginHellos", *(json.dumps(value).encode() for value in hellos))
+for epoch, echo, number, when in ((1, 0, 1, 1700000000), (2**64 - 1, 7, 2**64 - 1, -1), (0, 1, 1, 0), (5, 6, 0, 0)):
+    envelope = struct.pack(">BQQQq", 1, epoch, echo, number, when)
+    for receiver, content in ((bytes(32), b""), (bytes(range(32)), b"path signal"), (b"\xff" * 32, b"x" * 6079)):
+        save("PeerEnvelope", envelope + receiver + content)
+save("PeerEnvelope", b"", b"\1" * 64, b"\2" + b"\1" * 64, b"\1" * 6144, b"\1" * 6145)
 
 texts = [b"", b"a", b"abcd" * 50, bytes(range(256)), b"tunnel " * 300 + bytes(range(40))]
 save("SnappyBlock", *(payload.snappy_compress(text) for text in texts), b"\xff\xff\xff\xff\x0f\0", b"\x04\x01\x00")

@@ -22,7 +22,36 @@ enum WireDecoders {
         "STUNMessage": stunMessage,
         "STUNStream": stunStream,
         "TURNStream": turnStream,
+        "PeerEnvelope": peerEnvelope,
+        "LoginHellos": loginHellos,
     ]
+
+    static func peerEnvelope(_ bytes: [UInt8]) {
+        guard let envelope = try? PeerEnvelope.decode(bytes) else { return }
+        precondition(envelope.epoch != 0 && envelope.number != 0, "who says it, and which, is told")
+        precondition(envelope.payload.count <= PeerEnvelope.payloadLimit, "a payload is bounded")
+        precondition(envelope.receiver.count == 32, "the receiver's key has its length")
+        precondition(envelope.encode() == bytes, "an envelope has one form, the one that was signed")
+        let header = Array(bytes.prefix(PeerEnvelope.headerByteCount))
+        precondition((try? PeerEnvelope.decode(header)) != nil, "a payload may be empty")
+        precondition((try? PeerEnvelope.decode(header.dropLast())) == nil, "a part of a header is none")
+        let receiver = String(decoding: envelope.payload.prefix(64), as: UTF8.self)
+        let signed = PeerEnvelope.signatureInput(sender: [1], server: [2], receiver: receiver, body: bytes)
+        precondition(signed.suffix(bytes.count) == bytes[...], "the whole envelope is signed")
+    }
+
+    /// The payloads of hellos, which wire v1 carries inside messages.
+    static func loginHellos(_ bytes: [UInt8]) {
+        let hellos = [try? FRPFrame.clientHello(payload: bytes), try? FRPFrame.serverHello(payload: bytes)]
+        for hello in hellos {
+            switch hello {
+            case .clientHello(_, let payload), .serverHello(_, let payload):
+                precondition(payload == bytes, "the transcript covers what came")
+            case .message: preconditionFailure("a hello is no message")
+            case nil: break
+            }
+        }
+    }
 
     static func proxyHeader(_ bytes: [UInt8]) {
         guard let (header, count) = (try? ProxyHeader.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
