@@ -70,8 +70,8 @@ class Scene:
     def invite(self):
         return re.search(r"adit join (\S+)", self.adit("server", "server", "invite"))[1]
 
-    def join(self, name):
-        return self.adit(name, "join", self.invite(), "--name", name)
+    def join(self, name, *words):
+        return self.adit(name, "join", self.invite(), "--name", name, *words)
 
     def client(self, name, tunnels, joined=False, file=None):
         """Starts a device with many tunnels, each a table of the configuration; returns a `Client`.

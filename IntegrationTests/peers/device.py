@@ -25,6 +25,9 @@ DATA, WINDOW, PING, GO_AWAY = 0, 1, 2, 3
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 LOGIN, LOGIN_RESPONSE, NEW_PROXY, NEW_PROXY_RESPONSE, CLOSE_PROXY = 1, 2, 3, 4, 5
 FEATURES = ["server-streams", "device-key", "resume", "reports", "tls-control"]
+HELLO_ANSWER = 0x4008
+# The type bytes of wire v1 by the ids of v2.
+V1_TYPES = {**dict(zip(range(1, 19), b"o1p2cwrsv3h4uinm56")), **dict(zip(range(0x4001, 0x4009), b"QXDRSUTH"))}
 
 
 def encoded(data):
@@ -48,8 +51,9 @@ def mux(kind, flags, number, length, body=b""):
 class Device:
     """One TLS connection with a control stream on it; nothing is sent before `hello`."""
 
-    def __init__(self, server, key=None, source="127.0.0.1", timeout=20):
+    def __init__(self, server, key=None, source="127.0.0.1", timeout=20, wire="v2"):
         self.key = key or Ed25519PrivateKey.generate()
+        self.wire = wire
         sock = socket.create_connection(server, timeout=timeout, source_address=(source, 0))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         context = links.client_context()
@@ -126,12 +130,19 @@ class Device:
                 }
             ).encode()
         )
-        self.send_raw(mux(WINDOW, SYN, 1, 0))
+        self.open_control()
+        if self.wire == "v1":
+            self.send_message(LOGIN, json.dumps({"version": "0.65.0", "adit": {"hello": encoded(self.client_hello)}}).encode())
+            self.server_hello = base64.b64decode(self.read_message(HELLO_ANSWER)["hello"])
+            return json.loads(self.server_hello)
         self.send_control(messages.MAGIC + struct.pack(">HHI", 1, 0, len(self.client_hello)) + self.client_hello)
         kind, self.server_hello = self._read_message_frame()
         if kind != messages.SERVER_HELLO:
             raise messages.WireError("frame type %d where ServerHello was due" % kind)
         return json.loads(self.server_hello)
+
+    def open_control(self):
+        self.send_raw(mux(WINDOW, SYN, 1, 0))
 
     @property
     def transcript(self):
@@ -171,9 +182,16 @@ class Device:
         return self.read_message(NEW_PROXY_RESPONSE)
 
     def send_message(self, number, body):
+        if self.wire == "v1":
+            return self.send_control(struct.pack(">Bq", V1_TYPES[number], len(body)) + body)
         self.send_control(struct.pack(">HHIH", messages.MESSAGE, 0, len(body) + 2, number) + body)
 
     def read_message(self, wanted):
+        while self.wire == "v1":
+            kind, length = struct.unpack(">Bq", self.read_control(9))
+            body = self.read_control(length)
+            if kind == V1_TYPES[wanted]:
+                return json.loads(body)
         while True:
             kind, body = self._read_message_frame()
             if kind != messages.MESSAGE:

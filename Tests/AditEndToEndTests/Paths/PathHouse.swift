@@ -19,12 +19,15 @@ final class PathHouse: Sendable {
     static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     let server: AditServer
+    let store: Store
 
-    private init(_ server: AditServer) {
+    private init(_ server: AditServer, _ store: Store) {
         self.server = server
+        self.store = store
     }
 
-    static func open() async throws -> PathHouse {
+    /// - Parameter relays: whether it answers STUN and relays by TURN.
+    static func open(relays: Bool = false) async throws -> PathHouse {
         var setup = ServerSetup()
         setup.listen = .v4(0x7F00_0001)
         setup.tunnelListen = .v4(0x7F00_0001)
@@ -32,14 +35,22 @@ final class PathHouse: Sendable {
         setup.httpPort = nil
         setup.publicHost = "127.0.0.1"
         setup.token = "secret"
+        if relays {
+            var stun = STUNSetup()
+            (stun.port, stun.alternatePort, stun.tlsPort) = (0, 0, 0)
+            setup.stun = stun
+            setup.turn = TURNSetup()
+        }
+        let store = try Store.inMemory()
         let parts = AditServer.Parts(
-            store: try Store.inMemory(),
+            store: store,
             identity: try ServerIdentity.temporary(at: UnixTime(seconds: 1_700_000_000)),
             log: quiet,
             version: "0.0.0-test"
         )
         return PathHouse(
-            try await AditServer.start(setup, parts: parts, group: MultiThreadedEventLoopGroup.singleton).get()
+            try await AditServer.start(setup, parts: parts, group: MultiThreadedEventLoopGroup.singleton).get(),
+            store
         )
     }
 
@@ -58,6 +69,8 @@ final class PathDevice: DeviceSessionDelegate {
     let key: DeviceKey
     private let house: PathHouse
     private let takesSignals: Bool
+    private let wireVersion: FRPWireVersion
+    private let narrow: @Sendable (inout DeviceConnection) -> Void
     private let loop: any EventLoop
     private let session = NIOLockedValueBox<DeviceSession?>(nil)
     private let news = NIOLockedValueBox<[PathNews]>([])
@@ -66,12 +79,20 @@ final class PathDevice: DeviceSessionDelegate {
     private let isConnected: NIOLockedValueBox<[EventLoopPromise<String>]> = NIOLockedValueBox([])
     private let run = NIOLockedValueBox("")
 
-    init(_ name: String, at house: PathHouse, takesSignals: Bool = true, options: PathOptions = PathDevice.options)
-        throws
-    {
+    /// - Parameter narrow: takes away of a login what this device does not reach.
+    init(
+        _ name: String,
+        at house: PathHouse,
+        over wireVersion: FRPWireVersion = .v2,
+        takesSignals: Bool = true,
+        options: PathOptions = PathDevice.options,
+        narrow: @escaping @Sendable (inout DeviceConnection) -> Void = { _ in }
+    ) throws {
         self.name = name
         self.house = house
         self.takesSignals = takesSignals
+        self.wireVersion = wireVersion
+        self.narrow = narrow
         key = try DeviceKey(seed: RandomBytes.system(32))
         loop = MultiThreadedEventLoopGroup.singleton.next()
         let parts = PathService.Parts(
@@ -110,6 +131,7 @@ final class PathDevice: DeviceSessionDelegate {
         )
         configuration.deviceName = name
         configuration.takesSignals = takesSignals
+        configuration.wireVersion = wireVersion
         if sameRun { configuration.runID = run.withLockedValue { $0 } }
         let promise = loop.makePromise(of: String.self)
         isConnected.withLockedValue { $0.append(promise) }
@@ -143,7 +165,9 @@ final class PathDevice: DeviceSessionDelegate {
     func sessionEvent(_ event: DeviceSessionEvent) {
         switch event {
         case .connected(let connection):
-            paths?.connected(connection)
+            var reached = connection
+            narrow(&reached)
+            paths?.connected(reached)
             run.withLockedValue { $0 = connection.runID }
             let promises = isConnected.withLockedValue { promises in
                 defer { promises = [] }

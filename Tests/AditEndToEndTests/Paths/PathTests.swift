@@ -16,11 +16,18 @@ struct PathTests {
     /// Loopback is never aimed at, so that a machine without any other address has no path to itself.
     private static var hasAddress: Bool { LocalNetwork.current().address != nil }
 
-    @Test("A device is found by its name, and packets go both ways", .enabled(if: hasAddress))
-    func aPathCarriesPackets() async throws {
+    /// Who is on which wire; the two ends need not agree.
+    private static let wires: [[FRPWireVersion]] = [[.v2, .v2], [.v1, .v2], [.v2, .v1], [.v1, .v1]]
+
+    @Test(
+        "A device is found by its name whatever wire each of the two is on, and packets go both ways",
+        .enabled(if: hasAddress),
+        arguments: wires
+    )
+    func aPathCarriesPackets(wires: [FRPWireVersion]) async throws {
         let house = try await PathHouse.open()
-        let amy = try PathDevice("amy", at: house)
-        let ben = try PathDevice("ben", at: house)
+        let amy = try PathDevice("amy", at: house, over: wires[0])
+        let ben = try PathDevice("ben", at: house, over: wires[1])
         try await amy.connect()
         try await ben.connect()
         amy.paths?.connect("ben")
@@ -44,12 +51,13 @@ struct PathTests {
     @Test(
         "A path comes to be although a session is lost in the middle",
         .enabled(if: hasAddress),
-        arguments: [true, false]
+        arguments: [true, false],
+        wires
     )
-    func aSessionIsLostInTheMiddle(sameRun: Bool) async throws {
+    func aSessionIsLostInTheMiddle(sameRun: Bool, wires: [FRPWireVersion]) async throws {
         let house = try await PathHouse.open()
-        let amy = try PathDevice("amy", at: house)
-        let ben = try PathDevice("ben", at: house)
+        let amy = try PathDevice("amy", at: house, over: wires[0])
+        let ben = try PathDevice("ben", at: house, over: wires[1])
         try await amy.connect()
         try await ben.connect()
         // amy's words come while ben is away, and once more when it is back.
