@@ -45,6 +45,8 @@ final class PathDesk {
     private static let presence = Duration.seconds(1)
     /// How long a device may take to come back to a search that has begun.
     private static let patience = Duration.seconds(12)
+    /// So long a goodbye may take through the server.
+    private static let farewellTime = TimeAmount.milliseconds(300)
 
     private let parts: PathService.Parts
     private let eventLoop: any EventLoop
@@ -197,19 +199,27 @@ final class PathDesk {
 
     func stop() -> EventLoopFuture<Void> {
         guard !hasStopped else { return eventLoop.makeSucceededVoidFuture() }
+        var isOverTCP = false
+        let ids = peers.values.compactMap(\.id)
         for peer in peers.values {
             peer.greeting?.cancel()
-            if let id = peer.id { driver?.update { $0.disconnect(id, at: Clock.monotonic.now()) } }
+            if case .direct(.tcp) = peer.report?.kind { isOverTCP = true }
         }
-        // The finder's goodbyes are on their way to the session before its sockets close.
+        driver?.update { for id in ids { $0.farewell(to: id, at: Clock.monotonic.now()) } }
+        // The finder's goodbyes are on their way to the session before its sockets close, and before a peer sees a connection
+        // end: it would look for another path.
         let done = eventLoop.makePromise(of: Void.self)
         eventLoop.assumeIsolated().execute { [self] in
             hasStopped = true
             waiting = []
-            let helpersEnd = helpers?.stop() ?? eventLoop.makeSucceededVoidFuture()
-            let driverEnd = driver?.cancel() ?? eventLoop.makeSucceededVoidFuture()
-            driver = nil
-            driverEnd.and(helpersEnd).map { _ in }.cascade(to: done)
+            let pause = isOverTCP ? Self.farewellTime : .zero
+            _ = eventLoop.assumeIsolated().scheduleTask(in: pause) { [self] in
+                driver?.update { for id in ids { $0.disconnect(id, at: Clock.monotonic.now()) } }
+                let helpersEnd = helpers?.stop() ?? eventLoop.makeSucceededVoidFuture()
+                let driverEnd = driver?.cancel() ?? eventLoop.makeSucceededVoidFuture()
+                driver = nil
+                driverEnd.and(helpersEnd).map { _ in }.cascade(to: done)
+            }
         }
         return done.futureResult
     }

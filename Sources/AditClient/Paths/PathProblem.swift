@@ -88,7 +88,13 @@ package enum PathProblem {
 
     /// A name without what a terminal could take for a command.
     private static func shown(_ name: String) -> String {
-        String(String.UnicodeScalarView(name.unicodeScalars.prefix(64).filter { $0.value >= 32 && $0.value != 127 }))
+        let isSafe: (Unicode.Scalar) -> Bool = { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+            default: true
+            }
+        }
+        return String(String.UnicodeScalarView(name.unicodeScalars.prefix(64).filter(isSafe)))
     }
 
     private static func words(_ seconds: Int64) -> Text {

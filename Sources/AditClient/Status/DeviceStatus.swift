@@ -96,6 +96,10 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
         package var tactic: String?
         /// Why packets go this way, the same on both devices.
         package var reason: Words
+        /// What this device is behind; nil from a version that does not tell.
+        package var localNAT: Words?
+        /// What the other one is behind; nil from a version that does not tell.
+        package var remoteNAT: Words?
         /// Where packets leave from here; nil without a path.
         package var local: String?
         /// Where they are sent to; nil without a path.
@@ -159,6 +163,8 @@ extension DeviceStatus.Path {
         since = seconds
         tactic = report.tactic?.rawValue
         reason = Words(report.sentence(local: own, remote: peer))
+        localNAT = Words(report.local.words)
+        remoteNAT = Words(report.remote.words)
         local = report.localEndpoint?.description
         remote = report.remoteEndpoint?.description
         packetsSpent = report.packetsSpent

@@ -21,6 +21,8 @@ package struct ClientConfiguration: Sendable, Equatable {
     package var p2p: PathWish?
     /// Whether other devices may look for a path to this one.
     package var paths = true
+    /// Whether ports are searched for where both carriers draw them from small blocks.
+    package var portBlocks = false
     /// The tunnels to open, in the order of the file.
     package var tunnels: [TunnelConfiguration] = []
 

@@ -44,6 +44,7 @@ enum ClientReader {
         client.wire = top.word("wire", FRPClientConfiguration.WireProtocol.self)
         client.p2p = top.word("p2p", PathWish.self)
         client.paths = top.boolean("paths") ?? client.paths
+        client.portBlocks = top.boolean("portBlocks") ?? client.portBlocks
         let scopes = top.tables("tunnels")
         if scopes.count > maximumTunnels {
             top.context.add(

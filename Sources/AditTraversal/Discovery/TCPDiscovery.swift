@@ -137,8 +137,7 @@ struct TCPDiscovery: Sendable {
         for other in usable where other.index != best.index && targets.count < 6 {
             targets.append(MappingTarget(endpoint: other.endpoint, server: other.index))
         }
-        let filteringPorts = extent == .quick ? 0 : Self.filteringPorts
-        if filteringPorts == 0 { observations.obstacle = .notMeasured }
+        let filteringPorts = extent == .quick ? 1 : Self.filteringPorts
         for number in 0..<Self.mappingPorts + filteringPorts {
             let listener = sockets.newID()
             ports.append(Port(listener: listener, isFilter: number >= Self.mappingPorts))

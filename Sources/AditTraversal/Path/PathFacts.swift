@@ -63,6 +63,8 @@ package struct PathFacts: Sendable {
     private func direct(_ pair: ICEPair) -> PathReason {
         let transport = pair.local.transport
         let (own, peer) = (pair.local.endpoint, pair.remote.endpoint)
+        // Two devices on one computer.
+        if own.address == peer.address { return .sameNetwork(a: own.address, b: peer.address) }
         let isHost = pair.local.type == .host && pair.remote.type == .host
         if isHost, AddressRealm(own.address) != .public || Self.areNeighbours(own.address, peer.address) {
             return .sameNetwork(a: own.address, b: peer.address)
@@ -123,7 +125,10 @@ package struct PathFacts: Sendable {
 
     /// What no further try will change; nil where it may.
     private var unreachable: PathReason? {
-        if let sides = PathSides(a: a.udp.isBlocked && a.tcp.isBlocked, b: b.udp.isBlocked && b.tcp.isBlocked) {
+        let isOff = (a: a.udp.isBlocked && a.tcp.isBlocked, b: b.udp.isBlocked && b.tcp.isBlocked)
+        if isOff.a, a.hasIPv6 == true, !isOff.b, b.hasIPv6 == false { return .noCommonFamily(v6: .a) }
+        if isOff.b, b.hasIPv6 == true, !isOff.a, a.hasIPv6 == false { return .noCommonFamily(v6: .b) }
+        if let sides = PathSides(a: isOff.a && a.hasIPv6 != true, b: isOff.b && b.hasIPv6 != true) {
             return .onlyWeb(sides)
         }
         if let address = a.address, address == b.address,

@@ -123,10 +123,19 @@ package struct PathFinder: SocketMachine {
         settle(at: now)
     }
 
+    /// Tells a peer that the path is given up; it stays until `disconnect`, so that the word is there before the path breaks.
+    package mutating func farewell(to peer: PathPeerID, at now: Instant) {
+        guard let slot = slotOfPeer[peer] else { return }
+        // The last reason goes before the goodbye, so that both ends keep the same one.
+        slots[slot]?.tell(at: now)
+        drain(slot, at: now)
+        if let word = slots[slot]?.exchange.farewell() { output(.event(.signal(word, to: peer))) }
+    }
+
     /// Gives the path to a peer up, and tells the peer.
     package mutating func disconnect(_ peer: PathPeerID, at now: Instant) {
+        farewell(to: peer, at: now)
         guard let slot = slotOfPeer[peer] else { return }
-        if let word = slots[slot]?.exchange.farewell() { output(.event(.signal(word, to: peer))) }
         remove(slot, .disconnected, at: now)
         settle(at: now)
     }

@@ -23,6 +23,9 @@ package struct PathNAT: Sendable, Hashable {
     /// A NAT of which nothing is known.
     package static let unknown = PathNAT()
 
+    /// Whether it has a name: that of UDP, and where no UDP passes, that of TCP too.
+    package var isNamed: Bool { udp.kind != nil && (!udp.isBlocked || tcp.kind != nil) }
+
     /// Makes it from its parts.
     package init(
         udp: PathNATBehavior = .unknown,

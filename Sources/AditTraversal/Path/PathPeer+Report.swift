@@ -33,7 +33,7 @@ extension PathPeer {
         }
         let hasChanged =
             new.kind != report.kind || new.reason != report.reason || new.remoteEndpoint != report.remoteEndpoint
-            || new.localEndpoint != report.localEndpoint
+            || new.localEndpoint != report.localEndpoint || new.local != report.local || new.remote != report.remote
         let tellsReason = new.reason != report.reason
         report = new
         guard hasChanged else { return }

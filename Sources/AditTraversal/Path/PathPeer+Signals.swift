@@ -35,8 +35,8 @@ extension PathPeer {
         guard world != self.world else { return }
         self.world = world
         tellLocal(at: now)
-        report.local = world.nat
         considerTactics(at: now)
+        updateReport(at: now)
         tellSoon(at: now)
     }
 
@@ -70,7 +70,6 @@ extension PathPeer {
     private mutating func take(_ description: PathDescription, isNewSession: Bool, at now: Instant) {
         let old = remote
         remote = description
-        report.remote = description.nat
         if isNewSession, old != nil {
             // Another process: whatever was agreed on is gone.
             stopTactics(at: now)

@@ -48,6 +48,7 @@ extension PathReason {
         case .noHairpin: 39
         case .signallingLost: 40
         case .noRelay: 41
+        case .noCommonFamily: 42
         }
     }
 
@@ -111,6 +112,7 @@ extension PathReason {
             fields.sides = blocked
             fields.otherSides = symmetric
         case .onlyWeb(let sides), .relayOnly(let sides): fields.sides = sides
+        case .noCommonFamily(let side): fields.side = side
         case .noAnswer(let time, let a, let b):
             fields.time = time
             fields.kindA = a
@@ -191,6 +193,7 @@ extension PathReason {
             guard !isNested else { throw .unexpectedType(UInt16(code)) }
             let inner = try need(fields.inner)
             return .noRelay(try need(fields.lack), try decode(inner.span.bytes, isNested: true))
+        case 42: return .noCommonFamily(v6: try need(fields.side))
         default: return .unnamed
         }
     }

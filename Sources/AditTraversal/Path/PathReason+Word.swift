@@ -23,6 +23,7 @@ extension PathReason {
         case .udpBlockedAndTCPSymmetric: "udp-blocked-tcp-symmetric"
         case .onlyWeb: "only-web"
         case .relayOnly: "relay-only"
+        case .noCommonFamily: "no-common-family"
         case .noAnswer: "no-answer"
         case .noHairpin: "no-hairpin"
         case .signallingLost: "signalling-lost"

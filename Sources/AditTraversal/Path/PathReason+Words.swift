@@ -146,6 +146,11 @@ extension PathReason {
                 "\(place.english) \(verb) set to use the relay only (--p2p off)",
                 zh: "\(place.chinese) 设为只用中继（--p2p off）"
             )
+        case .noCommonFamily(let side):
+            return Text(
+                "\(name(side)) reaches the internet over IPv6 alone, and \(name(side.other)) over IPv4 alone",
+                zh: "\(name(side)) 只能通过 IPv6 上网，而 \(name(side.other)) 只能通过 IPv4"
+            )
         case .noAnswer(let time, let kindA, let kindB):
             let kinds = Self.kinds(kindA, kindB, a, b)
             return Text(

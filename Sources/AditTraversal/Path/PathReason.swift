@@ -91,6 +91,8 @@ package indirect enum PathReason: Sendable, Hashable {
     case onlyWeb(PathSides)
     /// These devices were told to use the relay only.
     case relayOnly(PathSides)
+    /// The internet is reached by this device over IPv6 alone, and by the other over IPv4 alone.
+    case noCommonFamily(v6: PathSide)
     /// No direct packet came through in this time.
     case noAnswer(Duration, a: NATKind?, b: NATKind?)
     /// Both are behind one public address, whose NAT does not turn packets round.

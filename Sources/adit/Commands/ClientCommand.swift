@@ -34,6 +34,7 @@ struct ClientCommand: AsyncParsableCommand {
             session.paths.p2p = PathPolicy(rawValue: wish.rawValue)
         }
         if !file.configuration.paths { session.paths.noPaths = true }
+        if file.configuration.portBlocks { session.paths.portBlocks = true }
         let path = config
         try await TunnelRun(orders: file.orders, session: session) { try ClientFile(path: path).orders }.run()
     }

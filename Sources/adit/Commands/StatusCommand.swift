@@ -27,6 +27,8 @@ struct StatusCommand: ParsableCommand {
         let endedAt: Int64?
         let tactic: String?
         let reason: String
+        let localNAT: String?
+        let remoteNAT: String?
         let local: String?
         let remote: String?
         let packetsSpent: Int
@@ -40,7 +42,10 @@ struct StatusCommand: ParsableCommand {
             since = path.since
             endedAt = path.endedAt
             tactic = path.tactic
-            reason = language == .chinese ? path.reason.zh : path.reason.en
+            func spoken(_ words: DeviceStatus.Path.Words) -> String { language == .chinese ? words.zh : words.en }
+            reason = spoken(path.reason)
+            localNAT = path.localNAT.map(spoken)
+            remoteNAT = path.remoteNAT.map(spoken)
             local = path.local
             remote = path.remote
             packetsSpent = path.packetsSpent

@@ -21,11 +21,18 @@ struct PathFlags: ParsableArguments {
     @Flag(name: .customLong("no-paths"), help: "Other devices cannot look for a path to this one.")
     var noPaths = false
 
+    @Flag(
+        name: .customLong("port-blocks"),
+        help: "Search for ports where both carriers draw them from small blocks, when the other device does so too."
+    )
+    var portBlocks = false
+
     /// The options of the service; nil when this process takes no part.
     func options() -> PathOptions? {
         guard !noPaths else { return nil }
         var options = PathOptions()
         options.policy = p2p ?? .automatic
+        if portBlocks { options.tactics = PathTactic.withPortBlocks }
         return options
     }
 }

@@ -39,22 +39,10 @@ enum PathWords {
         return tenths % 10 == 0 ? "\(tenths / 10) ms" : "\(tenths / 10).\(tenths % 10) ms"
     }
 
-    /// What is known of a NAT, `port-restricted cone, sequential ports · 203.0.113.7`.
-    static func nat(_ nat: PathNAT, _ language: Language) -> String {
-        var parts: [String] = []
-        if let kind = nat.udp.kind { parts.append(kind.name.in(language)) }
-        if nat.udp.isSymmetric, let allocation = nat.udp.allocation { parts.append(allocation.meaning.in(language)) }
-        if let kind = nat.tcp.kind, kind != nat.udp.kind { parts.append("TCP " + kind.name.in(language)) }
-        if nat.isCarrierGrade == true { parts.append(Text("carrier NAT", zh: "运营商 NAT").in(language)) }
-        if nat.hasIPv6 == true { parts.append("IPv6") }
-        if nat.opensPorts == true { parts.append(Text("opens ports", zh: "可开放端口").in(language)) }
-        if parts.isEmpty { parts.append(Text("NAT not known", zh: "NAT 类型未知").in(language)) }
-        if let address = nat.address { parts.append(address.description) }
-        return parts.joined(separator: " · ")
-    }
-
     /// What `PathFailure` means.
-    static func failure(_ failure: PathFailure, _ peer: String) -> AditError {
+    ///
+    /// - Parameter reason: why packets go no way, where that was found out.
+    static func failure(_ failure: PathFailure, _ peer: String, reason: Text? = nil) -> AditError {
         switch failure {
         case .noAnswer: PathProblem.silent(peer)
         case .left, .disconnected:
@@ -65,6 +53,7 @@ enum PathWords {
             AditError(
                 .noPath,
                 Text("no path to \(peer)", zh: "没有到 \(peer) 的路径"),
+                why: reason.map { [$0] } ?? [],
                 fix: Text("every step:  adit ping \(peer) --trace", zh: "查看每一步：  adit ping \(peer) --trace")
             )
         }

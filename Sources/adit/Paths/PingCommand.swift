@@ -41,6 +41,12 @@ struct PingCommand: AsyncParsableCommand {
     )
     var tactic: [PathTactic] = []
 
+    @Flag(
+        name: .customLong("port-blocks"),
+        help: "Search for ports where both carriers draw them from small blocks, when the other device does so too."
+    )
+    var portBlocks = false
+
     @Flag(help: "Search for no ports: for metered or watched lines.")
     var quiet = false
 
@@ -52,31 +58,40 @@ struct PingCommand: AsyncParsableCommand {
 
     @OptionGroup var server: ServerOptions
 
-    func validate() throws {
-        if let count, !(1...1_000_000).contains(count) { throw ValidationError("--count is from 1 to 1000000") }
-        if name.isEmpty || name.utf8.count > 256 { throw ValidationError("NAME is the name of a device") }
-    }
-
-    /// Whether a process that runs already can answer: nothing was asked for that it may do differently.
-    var isPlain: Bool { p2p == nil && tactic.isEmpty && !quiet && !trace && server.server == nil && server.wire == nil }
-
     func run() async throws {
-        let limit: Duration
-        do {
-            limit = try timeout.map(DurationText.parse) ?? .seconds(30)
-        } catch {
-            throw ValidationError(error.what.in(ProcessFacts.style().language))
-        }
+        let limit = try checkedLimit()
         let home = try ProcessFacts.home()
         try home.prepare()
         let choice = try server.choice(home: home)
         var options = PathOptions()
         options.policy = p2p ?? .automatic
-        options.tactics = tactic.isEmpty ? nil : Set(tactic)
+        if portBlocks { options.tactics = PathTactic.withPortBlocks }
+        if !tactic.isEmpty { options.tactics = Set(tactic) }
         options.isQuiet = quiet
         let settings = PingModel.Settings(isJSON: json, traces: trace, count: count)
         try await PingRun(peer: name, settings: settings, options: options, limit: limit)
             .run(home: home, choice: choice)
+    }
+}
+
+extension PingCommand {
+    /// How long it looks, once every word is found to be one.
+    private func checkedLimit() throws(AditError) -> Duration {
+        func refusal(_ what: Text) -> AditError {
+            AditError(.usage, what, fix: Text(verbatim: "adit ping --help"))
+        }
+        if let count, !(1...1_000_000).contains(count) {
+            throw refusal(Text("--count is from 1 to 1000000", zh: "--count 的取值为 1 到 1000000"))
+        }
+        guard 1...256 ~= name.utf8.count else {
+            throw refusal(Text("NAME is the name of a device, of at most 256 bytes", zh: "NAME 是设备名称，最长 256 字节"))
+        }
+        guard let timeout else { return .seconds(30) }
+        do {
+            return try DurationText.parse(timeout)
+        } catch {
+            throw refusal(Text("--timeout: \(error.what.english)", zh: "--timeout：\(error.what.chinese)"))
+        }
     }
 }
 

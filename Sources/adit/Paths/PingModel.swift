@@ -36,9 +36,15 @@ struct PingModel: Sendable {
     private(set) var own = ""
     private var first: (kind: PathKind, trip: Duration)?
     private var report: PathReport?
+    /// Whether the server can tell what a NAT does.
+    private var offersSTUN = true
+    /// Whether what is not known yet is waited for.
+    private var isPatient = true
+    /// Of which path the line was shown.
     private var shownKind: PathKind?
+    /// Which path the last round trip was asked for on, when round trips are counted.
+    private var measured: (kind: PathKind, remote: IPEndpoint?)?
     private var count = 0
-    private var trips: [Duration] = []
     private(set) var output: [ScreenOutput] = []
 
     init(peer: String, settings: Settings, style: ScreenStyle, at now: Instant) {
@@ -57,8 +63,9 @@ struct PingModel: Sendable {
     /// Whether there is a path now.
     var hasPath: Bool { report?.kind.isUsable ?? false }
 
-    mutating func connected(as name: String) {
+    mutating func connected(as name: String, offersSTUN: Bool) {
         own = name
+        self.offersSTUN = offersSTUN
     }
 
     mutating func handle(_ news: PathNews, at now: Instant) -> Step {
@@ -75,40 +82,86 @@ struct PingModel: Sendable {
         }
     }
 
+    /// Why packets go the way they do, or none.
+    var reason: Text? {
+        guard let report else { return nil }
+        return report.isSideA ? report.reason.words(a: own, b: peer) : report.reason.words(a: peer, b: own)
+    }
+
+    /// Which round trip is awaited, when they are counted.
+    var awaited: Int? { settings.count.flatMap { count < $0 ? count : nil } }
+
+    /// The packets of that round trip may be lost: they went on a path that is another one now.
+    func overdue(_ number: Int) -> Step { number == awaited && hasPath ? .measure : .wait }
+
+    /// What is not known by now will not be: no round trip that is on its way, and no NAT.
+    mutating func endPatience() -> Step {
+        isPatient = false
+        guard let report, report.kind.isUsable, count >= settings.count ?? 0 else { return .wait }
+        return settle(report)
+    }
+
     private mutating func changed(_ report: PathReport, at now: Instant) -> Step {
         self.report = report
         if settings.isJSON { json("path", report, at: now) }
         guard report.kind.isUsable else { return .wait }
-        guard report.roundTrip != nil, settings.count == nil else { return .measure }
-        return settle(report)
+        guard let wanted = settings.count else { return settle(report) }
+        if count >= wanted { return settle(report) }
+        // The next one is asked for after a pause, but at once on another path: what was on its way may be lost.
+        guard measured?.kind != report.kind || measured?.remote != report.remoteEndpoint else { return .wait }
+        measured = (report.kind, report.remoteEndpoint)
+        return .measure
     }
 
     private mutating func measured(_ trip: Duration, _ report: PathReport, at now: Instant) -> Step {
         self.report = report
         if first == nil { first = (report.kind, trip) }
-        if let count = settings.count {
-            self.count += 1
-            trips.append(trip)
+        if let wanted = settings.count {
+            guard count < wanted else { return settle(report) }
+            count += 1
             if settings.isJSON { json("ping", report, trip, at: now) } else { row(trip, report) }
-            guard self.count >= count else { return .measureLater }
-            return .finish
+            return count < wanted ? .measureLater : settle(report)
         }
         if settings.isJSON { json("ping", report, trip, at: now) }
         return settle(report)
     }
 
-    /// A path is settled when it is direct, or when nobody looks for a better one now.
-    private func settle(_ report: PathReport) -> Step {
+    /// It is answered when the path is direct, or nobody looks for a better one now, and when both NATs are known.
+    private mutating func settle(_ report: PathReport) -> Step {
         guard report.roundTrip != nil else { return .measure }
-        if report.kind.isDirect { return .finish }
-        if case .searching = report.reason { return .wait }
-        return .finish
+        if settings.count == nil {
+            if !report.kind.isDirect, case .searching = report.reason { return .wait }
+            if isPatient, report.kind.isDirect != report.reason.isDirect { return .wait }
+            if report.kind.isDirect, !settings.isJSON { showPath(report) }
+        }
+        return isPatient && lacksNAT(report) ? .wait : .finish
+    }
+
+    private func lacksNAT(_ report: PathReport) -> Bool {
+        // Whoever uses only the relay tells nothing of what it is behind.
+        if case .relayOnly = report.reason { return false }
+        return report.reason.lacksKind || !report.local.isNamed || !report.remote.isNamed
     }
 
     /// The lines at the end: the path, why, and what both are behind.
     mutating func finish(at now: Instant) {
         guard let report, report.kind.isUsable else { return }
         if settings.isJSON { return json("result", report, at: now) }
+        if settings.count != nil { add("") }
+        showPath(report)
+        let language = style.language
+        add("    " + report.sentence(local: own, remote: peer).in(language))
+        let width = max(Figures.width(own), Figures.width(peer))
+        for (name, nat) in [(own, report.local), (peer, report.remote)] {
+            // Whoever uses the relay only does not look.
+            if case .relayOnly = report.reason, !nat.isNamed { continue }
+            let lack = Text("  (the server offers no STUN)", zh: "（服务器不提供 STUN）").in(language)
+            add("    " + Figures.padded(name, width) + "   " + nat.words.in(language) + (offersSTUN ? "" : lack))
+        }
+    }
+
+    /// The path in a line, unless that line was the last one.
+    private mutating func showPath(_ report: PathReport) {
         let language = style.language
         var line = "\(Foreign.clean(peer, limit: 64))   "
         let last = PathWords.kind(report.kind).in(language) + (report.roundTrip.map { " " + PathWords.trip($0) } ?? "")
@@ -120,12 +173,9 @@ struct PingModel: Sendable {
         if report.kind.isDirect, let time = report.timeToDirect {
             line += Text(" after \(PathWords.trip(time))", zh: "，用时 \(PathWords.trip(time))").in(language)
         }
-        if settings.count != nil { add("") }
+        guard shownKind != report.kind else { return }
+        shownKind = report.kind
         add(line)
-        add("    " + report.sentence(local: own, remote: peer).in(language))
-        let width = max(Figures.width(own), Figures.width(peer))
-        add("    " + Figures.padded(own, width) + "   " + PathWords.nat(report.local, language))
-        add("    " + Figures.padded(peer, width) + "   " + PathWords.nat(report.remote, language))
     }
 
     private mutating func row(_ trip: Duration, _ report: PathReport) {
@@ -157,6 +207,16 @@ struct PingModel: Sendable {
                 )
             )
         }
+    }
+
+    /// The last line of a ping without an answer, for programs.
+    mutating func fail(_ error: AditError, at now: Instant) {
+        guard settings.isJSON else { return }
+        let line = JSONLine([
+            "event": "result", "afterMs": .number((now - begin).wholeNanoseconds / 1_000_000), "peer": .string(peer),
+            "path": "none", "error": .error(error, style.language),
+        ])
+        output.append(.line(line.text))
     }
 
     private mutating func json(_ event: String, _ report: PathReport, _ trip: Duration? = nil, at now: Instant) {

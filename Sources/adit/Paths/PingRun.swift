@@ -14,9 +14,14 @@ struct PingRun: Sendable {
     private enum Wake: Sendable {
         case event(DeviceEvent)
         case measure
+        case patience
+        case overdue(Int)
         case signal
         case limit
     }
+
+    /// What both NATs do is known after 2 s; a discovery may take 4.8 s, and its result has to be told.
+    private static let patience = TimeAmount.milliseconds(5500)
 
     let peer: String
     let settings: PingModel.Settings
@@ -54,8 +59,8 @@ struct PingRun: Sendable {
         runtime.start(session)
         runtime.paths?.connect(peer)
         defer { end.cancel() }
-        let failure = await show(wakes, runtime) { delay in
-            loop.scheduleTask(in: delay) { continuation.yield(.measure) }
+        let failure = await show(wakes, runtime) { wake, delay in
+            loop.scheduleTask(in: delay) { continuation.yield(wake) }
         }
         await withDeadline(.seconds(2), on: loop) { await runtime.stop() }
         if let failure { throw failure }
@@ -65,7 +70,7 @@ struct PingRun: Sendable {
     private func show(
         _ wakes: AsyncStream<Wake>,
         _ runtime: DeviceRuntime,
-        later: @escaping @Sendable (TimeAmount) -> Void
+        later: @escaping @Sendable (Wake, TimeAmount) -> Void
     ) async -> (any Error)? {
         var model = PingModel(peer: peer, settings: settings, style: ProcessFacts.style(), at: Clock.monotonic.now())
         var lastProblem: AditError?
@@ -73,29 +78,42 @@ struct PingRun: Sendable {
             let now = Clock.monotonic.now()
             var step = PingModel.Step.wait
             switch wake {
-            case .event(.connected(let facts)): model.connected(as: facts.deviceName)
+            case .event(.connected(let facts)):
+                model.connected(as: facts.deviceName, offersSTUN: facts.stun != nil)
+                // Without a server of STUN nobody finds out.
+                later(.patience, facts.stun == nil ? .zero : Self.patience)
             case .event(.path(let news)): step = model.handle(news, at: now)
             case .event(.waiting(let error, _)): lastProblem = error
-            case .event(.ended(let error)): return error ?? ExitCode.failure
+            case .event(.ended(let error)):
+                if let error { model.fail(error, at: now) }
+                write(model.takeOutput())
+                return error ?? ExitCode.failure
             case .event: break
             case .measure: step = .measure
+            case .patience: step = model.endPatience()
+            case .overdue(let number): step = model.overdue(number)
             case .limit, .signal:
                 guard model.hasPath else {
                     if case .signal = wake { return ExitCode.failure }
-                    if let lastProblem { return Unreachable(error: lastProblem) }
-                    return PathWords.failure(.noPath, peer)
+                    let error = lastProblem ?? PathWords.failure(.noPath, peer, reason: model.reason)
+                    model.fail(error, at: now)
+                    write(model.takeOutput())
+                    return lastProblem == nil ? error : Unreachable(error: error)
                 }
                 step = .finish
             }
             switch step {
             case .wait: break
-            case .measure: runtime.paths?.measure(peer)
-            case .measureLater: later(.seconds(1))
+            case .measure:
+                runtime.paths?.measure(peer)
+                if let number = model.awaited { later(.overdue(number), .seconds(3)) }
+            case .measureLater: later(.measure, .seconds(1))
             case .finish:
                 model.finish(at: now)
                 write(model.takeOutput())
                 return nil
             case .fail(let error):
+                model.fail(error, at: now)
                 write(model.takeOutput())
                 return error
             }

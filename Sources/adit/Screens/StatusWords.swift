@@ -75,12 +75,18 @@ enum StatusWords {
         let ended = path.endedAt.map { age($0, now) }
         let words = (ended.map { Text("ended \($0) ago", zh: "\($0)前结束") } ?? Text("for \(since)", zh: "已 \(since)"))
             .in(style.language)
-        let reason = Foreign.clean(style.language == .chinese ? path.reason.zh : path.reason.en, limit: 400)
+        func clean(_ words: DeviceStatus.Path.Words) -> String {
+            Foreign.clean(style.language == .chinese ? words.zh : words.en, limit: 400)
+        }
         let sign = path.endedAt != nil ? "·" : path.kind == "none" ? "!" : "↔"
-        return [
-            style.spell("  \(sign) \(name)   \(kind)\(trip)   \(words)"),
-            style.spell("      \(reason)"),
-        ]
+        var lines = ["  \(sign) \(name)   \(kind)\(trip)   \(words)", "      " + clean(path.reason)]
+        if let local = path.localNAT, let remote = path.remoteNAT {
+            let here = Text("here", zh: "本机").in(style.language)
+            let width = max(Figures.width(here), Figures.width(name))
+            lines.append("      " + Figures.padded(here, width) + "   " + clean(local))
+            lines.append("      " + Figures.padded(name, width) + "   " + clean(remote))
+        }
+        return lines.map(style.spell)
     }
 
     private static func row(_ tunnel: DeviceStatus.Tunnel, _ width: Int, _ style: ScreenStyle) -> [String] {

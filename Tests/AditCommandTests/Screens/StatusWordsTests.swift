@@ -3,6 +3,7 @@
 
 import AditClient
 import AditCore
+import AditTraversal
 import Testing
 
 @testable import adit
@@ -52,6 +53,25 @@ import Testing
                 "  ✓ https://calm-otter.example  →  http://localhost:3000   open   3 visits, 1 now   ↓ 1 kB ↑ 2 MB",
                 "  ! example:20022               →  localhost:22   held   0 visits, 0 now   ↓ 0 B ↑ 0 B",
                 "      ADIT-201: nothing answers",
+            ]
+        )
+    }
+
+    @Test("A path is shown with its reason and both NATs")
+    func paths() {
+        var report = PathReport(since: .zero, isSideA: true)
+        report.kind = .direct(.udp)
+        report.roundTrip = .milliseconds(14)
+        report.reason = .punched(.udp, a: .fullCone, b: .symmetric)
+        report.local = PathNAT(udp: PathNATBehavior(kind: .fullCone), address: .v4(0xCB00_7107))
+        report.remote = PathNAT(udp: PathNATBehavior(kind: .symmetric, allocation: .random))
+        var process = DeviceStatus(pid: 42, server: "t:7000", startedAt: 4000)
+        process.paths = [DeviceStatus.Path("desk", report, own: "mei-laptop", at: 4540)]
+        #expect(
+            StatusWords.lines([Self.server], [process], now: 4600, ScreenStyle()).suffix(4) == [
+                "  ↔ desk   direct   14 ms   for 1 min",
+                "      direct: each lets in what it has sent to (mei-laptop: full cone, desk: symmetric)",
+                "      here   full cone · 203.0.113.7", "      desk   symmetric · random ports",
             ]
         )
     }

@@ -28,6 +28,7 @@ struct PathReasonTests {
         .bothSymmetric(a: .random, b: .block(20_000...22_047), .hopeless),
         .bothSymmetric(a: .sequential(step: 1), b: nil, .running),
         .udpBlockedAndTCPSymmetric(blocked: .a, symmetric: .both), .onlyWeb(.b), .relayOnly(.both),
+        .noCommonFamily(v6: .b),
         .noAnswer(.milliseconds(12_300), a: .portRestrictedCone, b: .portRestrictedCone), .noHairpin(publicAddress),
         .signallingLost, .noRelay(.directOnly(.a), .bothSymmetric(a: .random, b: .random, .hopeless)),
         .noRelay(.notOffered, .signallingLost), .noRelay(.silent, .searching(a: nil, b: nil)), .unnamed,
@@ -49,6 +50,31 @@ struct PathReasonTests {
             }
             #expect(own.english != own.chinese)
         }
+    }
+
+    @Test("Devices without a family of addresses in common are told so")
+    func families() {
+        let blocked = PathNATBehavior(kind: .blocked)
+        let wide = PathNAT(udp: blocked, tcp: blocked, hasIPv6: true)
+        let narrow = PathNAT(udp: PathNATBehavior(kind: .fullCone), hasIPv6: false)
+        for (a, b, expected) in [
+            (wide, narrow, PathReason.noCommonFamily(v6: .a)), (narrow, wide, .noCommonFamily(v6: .b)),
+            (PathNAT(udp: blocked, tcp: blocked, hasIPv6: false), narrow, .onlyWeb(.a)),
+        ] {
+            var facts = PathFacts(kind: .relayed(.udp), a: a, b: b)
+            facts.isOver = true
+            #expect(facts.reason == expected)
+        }
+    }
+
+    @Test("Whether a kind is lacking, and whether it is about a direct path")
+    func standing() {
+        #expect(PathReason.punched(.udp, a: .fullCone, b: nil).lacksKind)
+        #expect(!PathReason.punched(.udp, a: .fullCone, b: .fullCone).lacksKind)
+        #expect(PathReason.noRelay(.silent, .searching(a: nil, b: nil)).lacksKind)
+        #expect(PathReason.hairpin(Self.publicAddress).isDirect)
+        #expect(!PathReason.noHairpin(Self.publicAddress).isDirect)
+        #expect(!PathReason.noHairpin(Self.publicAddress).lacksKind)
     }
 
     @Test("Every reason has words of its own")
