@@ -91,8 +91,10 @@ final class PeerSignalling: Sendable {
         guard mayRefuse(session) else { return }
         store.device(named: signal.peer, on: session.eventLoop).whenComplete { [self] result in
             switch result {
-            case .success(let found?): answer(signal, .offline, lastSeen: found.lastSeen.seconds, to: session)
-            case .success(nil): answer(signal, .unknown, lastSeen: 0, to: session)
+            // The store takes no notice of capitals, signatures do.
+            case .success(let found?) where found.name == signal.peer:
+                answer(signal, .offline, lastSeen: found.lastSeen.seconds, to: session)
+            case .success: answer(signal, .unknown, lastSeen: 0, to: session)
             case .failure(let error):
                 log.error("the database failed: \(error)")
                 answer(signal, .offline, lastSeen: 0, to: session)
