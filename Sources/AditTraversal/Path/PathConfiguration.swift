@@ -66,6 +66,8 @@ package struct PathTiming: Sendable, Equatable {
     package var openersDelay = Duration.seconds(1)
     /// How long plain checks have until ports are searched for, where the NATs are not known to need it.
     package var searchDelay = Duration.seconds(3)
+    /// How long both NATs are looked at before blocks of ports are searched.
+    package var blockDelay = Duration.seconds(4)
     /// How long what has no search is tried before the reason for its failing is told; it is tried further until `patience`.
     package var verdict = Duration.seconds(10)
     /// How long to wait after all tactics failed; doubled each time.

@@ -24,9 +24,18 @@ extension PathPeer {
             if world.isQuiet || remote.isQuiet {
                 searchEnd = .notAllowed(PathSides(a: world.isQuiet, b: remote.isQuiet) ?? .a)
             } else {
-                schedule(.search, at: attemptAt + (isDependent ? timing.tcpDelay : timing.searchDelay))
+                let delay = needsBlocks ? timing.blockDelay : isDependent ? timing.tcpDelay : timing.searchDelay
+                schedule(.search, at: attemptAt + delay)
             }
         }
+    }
+
+    /// Whether only blocks of ports could help that a longer look at the NATs has not shown yet.
+    private var needsBlocks: Bool {
+        guard let remote, searchTactics.contains(.block), world.nat.udp.isSymmetric, remote.nat.udp.isSymmetric else {
+            return false
+        }
+        return [world.nat.udp.allocation, remote.nat.udp.allocation].contains { $0 == nil || $0 == .random }
     }
 
     /// The tactics that search for ports.

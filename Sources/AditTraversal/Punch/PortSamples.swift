@@ -105,10 +105,20 @@ package struct PortSamples: Sendable, Hashable {
     /// What a noted allocation says of the ports; nil for nothing.
     private static func kind(_ allocation: PortAllocation?, _ ports: [Int]) -> Kind? {
         switch allocation {
-        case .block(let range): ports.allSatisfy { range.contains(UInt16($0)) } ? .block(range) : nil
+        case .block(let range): block(range, ports)
         case .random: .random
         case .preserving, .sequential, nil: nil
         }
+    }
+
+    /// A block was measured from some of its ports, and has others beyond those; nil where a port is too far away to be one.
+    private static func block(_ range: ClosedRange<UInt16>, _ seen: [Int]) -> Kind? {
+        let low = min(Int(range.lowerBound), seen.min() ?? Int(range.lowerBound))
+        let high = max(Int(range.upperBound), seen.max() ?? Int(range.upperBound))
+        guard high - low < range.count * 2, let first = UInt16(exactly: low), let last = UInt16(exactly: high) else {
+            return nil
+        }
+        return .block(first...last)
     }
 
     private static func greatestCommonDivisor(_ one: Int, _ other: Int) -> Int {

@@ -25,6 +25,8 @@ struct PortSamplesTests {
         #expect(samples([20_100, 21_000, 20_345, 22_001]).kind == .random)
         #expect(samples([20_100, 21_000, 20_345, 22_001], .block(20_000...22_047)).kind == .block(20_000...22_047))
         #expect(samples([20_100, 31_000, 20_345, 22_001], .block(20_000...22_047)).kind == .random)
+        // A block is known from some of its ports.
+        #expect(samples([20_100, 22_040, 20_345, 20_002], .block(20_050...22_000)).kind == .block(20_002...22_040))
         #expect(samples([20_100, 20_101], .block(20_000...22_047)).kind == .block(20_000...22_047))
         #expect(samples([20_100, 20_104], .random).kind == .random)
         #expect(samples([20_100, 20_104]).kind == .sequential(step: 4))
