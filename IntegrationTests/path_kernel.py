@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 
 from natlab import system  # noqa: E402
 from natlab.sockets import ProofError  # noqa: E402
-from pathlab import outcome, scenes  # noqa: E402
+from pathlab import outcome, scenes, table  # noqa: E402
 from pathlab.world import World  # noqa: E402
 from program import ADIT  # noqa: E402
 
@@ -55,8 +55,9 @@ class Run:
 
     def __init__(self, wanted, tasks):
         self.wanted, self.lock, self.failed, self.tasks = wanted, threading.Lock(), 0, queue.Queue()
-        # Those that one lab can play after another come together.
-        for scene in sorted(tasks, key=lambda each: (each.topology, each.within)):
+        self.found = []
+        # Those that one lab can play after another come together, first the few that need one of their own.
+        for scene in sorted(tasks, key=lambda each: ([not unlike for unlike in each.topology], each.within)):
             self.tasks.put(scene)
         self.count = self.tasks.qsize()
 
@@ -95,6 +96,7 @@ class Run:
     def tell(self, found, seconds):
         with self.lock:
             self.failed += bool(found.faults)
+            self.found.append(found)
             if self.wanted.json:
                 print(found.line(), flush=True)
                 return
@@ -123,6 +125,8 @@ def main():
         each.start()
     for each in threads:
         each.join()
+    if wanted.matrix and not wanted.json:
+        print("\n".join(table.lines(run.found)))
     if not wanted.json:
         verdict = f"FAILED {run.failed}" if run.failed else "OK"
         print(f"{verdict} of {run.count} in {time.monotonic() - begun:.0f} s")

@@ -101,14 +101,30 @@ class PathsTest(unittest.TestCase):
         self.assertIn("ADIT-410", unknown.stderr)
         own = self.run_adit("amy", "ping", self.name("amy"), status=1)
         self.assertIn("ADIT-410", own.stderr)
+        # The server knows a device by its name as it was given, capitals and all.
+        self.assertIn("ADIT-410", self.run_adit("amy", "ping", ben.upper(), status=1).stderr)
+        for name in ("a\x1b[31mred\x07", "a\u202eb", "a\nb"):
+            refused = self.run_adit("amy", "ping", name, status=1).stderr
+            self.assertIn("ADIT-410", refused)
+            self.assertNotRegex(refused.strip(), "[\x00-\x09\x0b-\x1f\x7f\u202e]")
+        last = json.loads(self.run_adit("amy", "ping", ben, "--json", status=1).stdout.splitlines()[-1])
+        self.assertEqual((last["event"], last["path"], last["error"]["code"]), ("result", "none", "ADIT-221"))
         chinese = self.run_adit("amy", "ping", ben, status=1, language="zh_CN.UTF-8")
         self.assertIn("已离线", chinese.stderr)
         for code in ("410", "411", "412", "413"):
             self.assertIn(f"ADIT-{code}", self.run_adit("amy", "explain", code).stdout)
 
     def test_wrong_use_is_said(self):
-        for words in (["--count", "0"], ["--p2p", "sometimes"], ["--tactic", "magic"], ["--timeout", "soon"]):
+        for words in (["--count", "0"], ["--count", "100000000"], ["--timeout", "soon"], ["--timeout", "0s"]):
+            for language, fix in (("C.UTF-8", "fix: adit ping --help"), ("zh_CN.UTF-8", "解决：adit ping --help")):
+                refused = self.run_adit("amy", "ping", "ben", *words, status=2, language=language)
+                self.assertEqual(refused.stdout, "")
+                self.assertIn("ADIT-902", refused.stderr)
+                self.assertIn(words[0], refused.stderr)
+                self.assertIn(fix, refused.stderr)
+        for words in (["--p2p", "sometimes"], ["--tactic", "magic"]):
             self.assertEqual(self.run_adit("amy", "ping", "ben", *words, status=2).stdout, "")
+        self.assertIn("ADIT-902", self.run_adit("amy", "ping", "", status=2).stderr)
         self.run_adit("amy", "up", "--no-paths", status=2)
         self.run_adit("amy", "trust", "ben", "SHA256:short", status=2)
 
@@ -121,6 +137,7 @@ class PathsTest(unittest.TestCase):
         self.assertIn("direct", lines[1])
         self.assertTrue(lines[2].strip().startswith(amy), lines)
         self.assertTrue(lines[3].strip().startswith(ben), lines)
+        self.assertNotIn("not known", "".join(lines))
         events = [
             json.loads(line)
             for line in self.run_adit("amy", "ping", ben, "--json", "--count", "2").stdout.splitlines()
@@ -132,9 +149,34 @@ class PathsTest(unittest.TestCase):
         status = json.loads(self.run_adit("ben", "status", "--json").stdout)
         found = [path for path in status["paths"] if path["peer"] == amy]
         self.assertEqual(found[0]["reason"], result["reason"])
-        self.assertIn(result["reason"], self.run_adit("ben", "status").stdout)
+        shown = self.run_adit("ben", "status").stdout
+        self.assertIn(result["reason"], shown)
+        self.assertRegex(shown, rf"(?m)^ +here +\S.*\n +{re.escape(amy)} +\S")
+        self.assertNotIn("not known", shown)
         chinese = self.run_adit("amy", "ping", ben, language="zh_CN.UTF-8").stdout
         self.assertIn("直连", chinese)
+
+    def test_a_removed_device_is_unknown(self):
+        ben = self.name("ben")
+        self.up("ben")
+        self.scene.adit("server", "server", "devices", "remove", ben)
+        self.assertIn("ADIT-410", self.run_adit("amy", "ping", ben, status=1).stderr)
+        self.assertIn("ADIT-114", self.run_adit("ben", "ping", self.name("amy"), status=1).stderr)
+
+    def test_a_server_without_stun_and_relay(self):
+        self.scene.close()
+        self.scene = Scene('domain = "localhost"\nstun = false\nturn = false\n')
+        self.addCleanup(self.scene.close)
+        for name in ("amy", "ben"):
+            self.scene.join(name)
+        ben = self.name("ben")
+        self.up("ben")
+        words = ("ping", ben, "--p2p", "off", "--timeout", "3s")
+        refused = self.run_adit("amy", *words, status=1).stderr
+        self.assertRegex(refused, "ADIT-413.*--p2p off.*offers no relay.*fix: ")
+        self.assertRegex(self.run_adit("amy", *words, status=1, language="zh_CN.UTF-8").stderr, "ADIT-413.*不提供中继.*解决")
+        if own_address():
+            self.assertIn("the server offers no STUN", self.run_adit("amy", "ping", ben).stdout)
 
     @unittest.skipUnless(own_address(), "SKIPPED: this computer has no address but loopback")
     def test_a_device_is_its_key(self):

@@ -4,6 +4,8 @@
 
 import dataclasses
 
+from natlab.language import parse
+
 CLASSIC = ("full", "addr", "port", "sym")
 # How long each end may take, in seconds; programs are debug builds, several labs share the computer.
 PLAIN, SEARCH, NOTHING = 4.0, 20.0, 25.0
@@ -30,6 +32,10 @@ class Scene:
     same_router: bool = False
     # Sites whose router has miniupnpd.
     upnp: tuple = ()
+    # What happens in the middle, see trouble.py.
+    trouble: str = ""
+    # The server is known by a name, with addresses of both families.
+    is_named: bool = False
     # Further words of `adit ping` and of `adit up`.
     ping: tuple = ()
     up: tuple = ()
@@ -41,21 +47,41 @@ class Scene:
     @property
     def topology(self):
         """What cannot be changed in a lab that is up."""
-        return ("cgn" in self.a, "cgn" in self.b, self.shared_carrier, self.same_lan)
+        return ("cgn" in self.a, "cgn" in self.b, self.shared_carrier, self.same_lan, self.is_named)
+
+    @property
+    def kinds(self):
+        """What of UDP and of TCP each has to say of its own NAT; None where the lab does not know."""
+        return {"amy": kind_of(self.a, "A" in self.upnp), "ben": kind_of(self.b, "B" in self.upnp)}
 
     def __str__(self):
         place = " same router" if self.same_router else " same carrier" if self.shared_carrier else ""
         more = "".join(f" upnp={site}" for site in self.upnp) + (" " + " ".join(self.ping) if self.ping else "")
+        more += f", {self.trouble}" if self.trouble else ""
         return f"{self.group}: {self.a} with {self.b}{place}{more}"
+
+
+# As `adit ping --json` names them.
+KINDS = {
+    "full": "fullCone", "addr": "addressRestrictedCone", "port": "portRestrictedCone", "sym": "symmetric", "fw": "firewall",
+    "seq": "symmetric", "seq2": "symmetric", "symblk": "symmetric", "public": "open", "blocked": "blocked", "web": "blocked",
+}  # fmt: skip
+
+
+def kind_of(text, opens_ports):
+    """The names of a site's NAT over UDP and TCP."""
+    site = parse(text)
+    if site.carrier or opens_ports or site.unsolicited == "accept":
+        return None, None
+    return KINDS.get(site.home.udp), KINDS.get(site.home.tcp)
 
 
 def classic():
     """The sixteen ordered pairs over UDP and over TCP."""
     found = []
     samples = {
-        ("udp", "full", "sym"), ("udp", "port", "addr"), ("udp", "port", "port"), ("udp", "sym", "port"),
-        ("udp", "sym", "sym"), ("tcp", "addr", "full"), ("tcp", "port", "port"), ("tcp", "sym", "addr"),
-        ("tcp", "port", "sym"),
+        ("udp", "full", "sym"), ("udp", "port", "addr"), ("udp", "sym", "port"), ("udp", "sym", "sym"),
+        ("tcp", "addr", "full"), ("tcp", "port", "port"), ("tcp", "port", "sym"),
     }  # fmt: skip
     for protocol in ("udp", "tcp"):
         for a in CLASSIC:
@@ -111,13 +137,22 @@ def around():
         Scene("sequential", "udp=blocked,tcp=seq", "udp=blocked,tcp=port", (DIRECT_TCP, RELAYED), within=NOTHING),
         Scene("sequential", "seq", "sym", (RELAYED,), within=NOTHING),
         Scene("port block", "symblk", "port", (DIRECT_UDP,), **search),
-        Scene("port block", "symblk,block=30000-30511", "symblk,block=40000-40511", (DIRECT_UDP, RELAYED), within=NOTHING,
-              ping=("--tactic", "plain", "--tactic", "block"), up=()),
+        Scene("port block", "symblk,block=30000-30511", "symblk,block=40000-40511", (DIRECT_UDP,), tactics=("block",),
+              reason=("both NATs draw their ports from blocks",), ping=("--port-blocks",), up=("--port-blocks",), **search),
         Scene("web only", "web", "port", (RELAYED,), within=NOTHING, reason=("web", "80"), is_sample=True),
         Scene("web only", "web", "web", (RELAYED,), within=NOTHING),
         Scene("IPv6", "port,v6=fw", "port,v6=fw", (DIRECT_UDP,), reason=("IPv6",)),
         Scene("IPv6", "sym,v6=fw", "sym,v6=fw", (DIRECT_UDP,), reason=("IPv6",), is_sample=True),
         Scene("IPv6", "sym,v6=public", "sym", (RELAYED,), within=NOTHING),
+        Scene("IPv6", "udp=blocked,tcp=sym,v6=fw", "udp=blocked,tcp=sym,v6=fw", (DIRECT_UDP,), is_named=True,
+              reason=("IPv6",)),
+        Scene("relay over IPv6", "blocked,v6=fw", "port", (RELAYED,), within=NOTHING, is_named=True, is_sample=True),
+        Scene("relay over IPv6", "udp=blocked,tcp=sym,v6=fw", "sym", (RELAYED,), within=NOTHING, is_named=True),
+        Scene("reconnect", "sym", "port", (DIRECT_UDP,), tactics=("birthday",), trouble="cut ben", **search),
+        Scene("reconnect", "port", "sym", (DIRECT_UDP,), tactics=("birthday",), trouble="cut amy", is_sample=True, **search),
+        Scene("network change", "port", "port", (DIRECT_UDP,), trouble="move amy", is_sample=True),
+        Scene("network change", "port", "port", (DIRECT_UDP,), trouble="move ben"),
+        Scene("network change", "port", "addr", (DIRECT_UDP, DIRECT_TCP), trouble="renumber amy"),
         Scene("firewall", "fw", "fw", (DIRECT_UDP,)),
         Scene("firewall", "fw", "port", (DIRECT_UDP,)),
         Scene("firewall", "public", "sym", (DIRECT_UDP,)),

@@ -8,6 +8,7 @@ import os
 import pathlib
 import queue
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -20,6 +21,8 @@ from program import ADIT
 
 # Devices that may use only the web's ports must reach it too.
 SESSION_PORT = 443
+# The server's name where it has one.
+NAME = "adit.test"
 PATIENCE = 30
 
 
@@ -49,7 +52,8 @@ class World(contextlib.ExitStack):
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="adit-paths-")))
         numbers = self.lab.numbers
         addresses = [word for each in (*numbers.servers, *numbers.servers6) for word in ("--stun-address", each)]
-        words = ["server", "--port", str(SESSION_PORT), "--http-port", "8080", "--host", numbers.servers[0], *addresses]
+        host = self.give_name() if scene.is_named else numbers.servers[0]
+        words = ["server", "--port", str(SESSION_PORT), "--http-port", "8080", "--host", host, *addresses]
         inside = self.inside("s", "server", *words)
         self.server = self.enter_context(
             self.lab.service(inside, "the server runs", stderr=subprocess.STDOUT, env=self.environment("server"))
@@ -63,6 +67,16 @@ class World(contextlib.ExitStack):
             self.run(place, name, "join", invite[1], "--name", name)
         if self.delay:
             self.enter_context(self.lab.wire(delay=self.delay))
+
+    def give_name(self):
+        """A name with an address of each family for every device: `ip netns exec` puts the file in the place of /etc/hosts."""
+        addresses = (self.lab.numbers.servers6[0], self.lab.numbers.servers[0])
+        for place in ("hA", "hA2", "hB"):
+            folder = pathlib.Path("/etc/netns") / self.lab.name(place)
+            folder.mkdir(parents=True)
+            self.callback(shutil.rmtree, folder, ignore_errors=True)
+            (folder / "hosts").write_text("".join(f"{each} {NAME}\n" for each in addresses))
+        return NAME
 
     def environment(self, name):
         home = self.folder / name
