@@ -80,8 +80,7 @@ def classic():
     """The sixteen ordered pairs over UDP and over TCP."""
     found = []
     samples = {
-        ("udp", "full", "sym"), ("udp", "port", "addr"), ("udp", "sym", "port"), ("udp", "sym", "sym"),
-        ("tcp", "addr", "full"), ("tcp", "port", "port"), ("tcp", "port", "sym"),
+        ("udp", "full", "sym"), ("udp", "sym", "port"), ("udp", "sym", "sym"), ("tcp", "addr", "port"), ("tcp", "port", "sym"),
     }  # fmt: skip
     for protocol in ("udp", "tcp"):
         for a in CLASSIC:
@@ -150,8 +149,8 @@ def around():
         Scene("relay over IPv6", "udp=blocked,tcp=sym,v6=fw", "sym", (RELAYED,), within=NOTHING, is_named=True),
         Scene("reconnect", "sym", "port", (DIRECT_UDP,), tactics=("birthday",), trouble="cut ben", **search),
         Scene("reconnect", "port", "sym", (DIRECT_UDP,), tactics=("birthday",), trouble="cut amy", is_sample=True, **search),
-        Scene("network change", "port", "port", (DIRECT_UDP,), trouble="move amy", is_sample=True),
-        Scene("network change", "port", "port", (DIRECT_UDP,), trouble="move ben"),
+        Scene("network change", "port", "port", (DIRECT_UDP, DIRECT_TCP), trouble="move amy", is_sample=True),
+        Scene("network change", "port", "port", (DIRECT_UDP, DIRECT_TCP), trouble="move ben"),
         Scene("network change", "port", "addr", (DIRECT_UDP, DIRECT_TCP), trouble="renumber amy"),
         Scene("firewall", "fw", "fw", (DIRECT_UDP,)),
         Scene("firewall", "fw", "port", (DIRECT_UDP,)),
