@@ -12,7 +12,7 @@ import NIOCore
 
 /// Passes signals from device to device, and says who is not there.
 ///
-/// The server says who sent a signal, by the key that the sender proved at its login; what is in it is signed for the receiver
+/// The server says who sent a signal, by the key that the sender proved at its login, and from where its session comes if it may; what is in it is signed for the receiver
 /// and nothing to the server. Nothing is kept: a signal for a device that is away, or that does not read, is gone, and its
 /// sender sends it again.
 final class PeerSignalling: Sendable {
@@ -74,6 +74,7 @@ final class PeerSignalling: Sendable {
                         peer: name,
                         run: session.runID,
                         key: key.bytes,
+                        address: signal.tellsAddress ? session.publicAddress : "",
                         body: signal.body,
                         signature: signal.signature
                     )
@@ -128,6 +129,9 @@ final class PeerSignalling: Sendable {
 }
 
 extension ServerSession {
+    /// From where the session comes, as text; empty where that is not known.
+    fileprivate var publicAddress: String { remoteAddress.map { $0.address.unmapped.description } ?? "" }
+
     /// Whether it is a device, and one that takes signals of others.
     fileprivate var takesSignals: Bool {
         guard case .device = identity else { return false }

@@ -14,6 +14,11 @@ package struct AditPeerSignal: Sendable, Equatable {
     package var run: String
     /// The sender's public key, 32 bytes, as it proved it at login; empty on the way to the server.
     package var key: [UInt8]
+    /// Whether the server may tell the receiver from which address the sender's session comes; only on the way to the server.
+    package var tellsAddress: Bool
+    /// The IP address from which the sender's session comes, as the server sees it; empty on the way to the server, and where the
+    /// sender does not want it to be told.
+    package var address: String
     /// A `PeerEnvelope`, which the server passes on unread.
     package var body: [UInt8]
     /// The sender's Ed25519 signature, 64 bytes (docs/wire.md, Signals between devices).
@@ -24,12 +29,16 @@ package struct AditPeerSignal: Sendable, Equatable {
         peer: String = "",
         run: String = "",
         key: [UInt8] = [],
+        tellsAddress: Bool = false,
+        address: String = "",
         body: [UInt8] = [],
         signature: [UInt8] = []
     ) {
         self.peer = peer
         self.run = run
         self.key = key
+        self.tellsAddress = tellsAddress
+        self.address = address
         self.body = body
         self.signature = signature
     }
@@ -37,6 +46,7 @@ package struct AditPeerSignal: Sendable, Equatable {
     /// Whether every field has a length that a signal of a device can have.
     package var isWellFormed: Bool {
         (1...256).contains(peer.utf8.count) && run.utf8.count <= 64 && (key.isEmpty || key.count == 32)
+            && address.utf8.count <= 64
             && (1...Self.bodyLimit).contains(body.count) && signature.count == 64
     }
 }
@@ -81,7 +91,7 @@ package struct AditPeerUnavailable: Sendable, Equatable {
 }
 
 extension AditPeerSignal: JSONMessage {
-    private enum Key: String, CodingKey { case peer, run, key, body, signature }
+    private enum Key: String, CodingKey { case peer, run, key, tellsAddress, address, body, signature }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -89,6 +99,8 @@ extension AditPeerSignal: JSONMessage {
             peer: try fields.text(.peer),
             run: try fields.text(.run),
             key: try fields.bytes(.key),
+            tellsAddress: try fields.flag(.tellsAddress),
+            address: try fields.text(.address),
             body: try fields.bytes(.body),
             signature: try fields.bytes(.signature)
         )
@@ -98,6 +110,8 @@ extension AditPeerSignal: JSONMessage {
         object.field("peer", peer)
         object.field("run", run)
         object.field("key", bytes: key)
+        object.field("tellsAddress", tellsAddress)
+        object.field("address", address)
         object.field("body", bytes: body)
         object.field("signature", bytes: signature)
     }

@@ -44,6 +44,7 @@ struct PeerEnvelopeTests {
             peer: String(repeating: "n", count: 256),
             run: String(repeating: "r", count: 64),
             key: [UInt8](repeating: 255, count: 32),
+            address: "2001:db8:1111:2222:3333:4444:5555:6666",
             body: [UInt8](repeating: 255, count: AditPeerSignal.bodyLimit),
             signature: [UInt8](repeating: 255, count: 64)
         )
