@@ -246,7 +246,7 @@ final class PathDesk {
     private func say(_ payload: [UInt8], to place: PeerRun, echo: UInt64? = nil) {
         guard isConnected, canSignal, !hasStopped else { return }
         if let peer = peers[place], peer.saidAt == nil { peers[place]?.saidAt = now }
-        let signal = ledger.seal(
+        var signal = ledger.seal(
             payload,
             for: place.name,
             run: place.run,
@@ -254,6 +254,8 @@ final class PathDesk {
             time: parts.unixTime(),
             echo: echo
         )
+        // Who wants no direct path tells nobody where it is.
+        signal?.tellsAddress = !payload.isEmpty && parts.options.policy != .relayOnly
         if let signal { sendSignal(signal) }
     }
 
@@ -264,7 +266,7 @@ final class PathDesk {
             return
         }
         switch ledger.open(signal, known: keys.key(of: signal.peer), time: parts.unixTime()) {
-        case .accepted(let message): take(message)
+        case .accepted(let message): take(message, seenAt: IPAddress(signal.address))
         case .unproven(let message):
             // Whoever it is has to say it again, to this run; a copy of something old cannot.
             guard answers.take(1, at: now) else { return }
@@ -281,7 +283,7 @@ final class PathDesk {
         }
     }
 
-    private func take(_ message: PeerMessage) {
+    private func take(_ message: PeerMessage, seenAt address: IPAddress?) {
         let place = PeerRun(name: message.name, run: message.run)
         let open = PeerRun(name: message.name, run: "")
         // Whoever answers first of the device's runs is the one that was asked for.
@@ -311,7 +313,7 @@ final class PathDesk {
             return
         }
         guard let signal = Self.decode(message.payload) else { return }
-        withFinder { $0.receive(signal, from: id, at: Clock.monotonic.now()) }
+        withFinder { $0.receive(signal, from: id, seenAt: address, at: Clock.monotonic.now()) }
     }
 
     /// Whether one more run of a device has a place, which no device can take from the others.
@@ -442,6 +444,7 @@ final class PathDesk {
         case .trace(let trace, let id): tell(.trace(id.name, trace))
         case .wantsPort(let port, let transport):
             if parts.options.mapsPorts { helpers?.map(port, transport) }
+        case .moved(let network): helpers?.moved(to: network, services.discoveryServers)
         case .ended(let id, let failure):
             guard let place = place(of: id) else { return }
             peers[place] = nil

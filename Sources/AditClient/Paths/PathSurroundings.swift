@@ -9,16 +9,22 @@ import NIOCore
 
 /// What helps a finder beside its own sockets: a look at the NAT, and ports that the router opens; lives on its event loop.
 final class PathSurroundings {
-    private let network: LocalNetwork
+    private var network: LocalNetwork
     private let options: PathOptions
     private let eventLoop: any EventLoop
     private let change: @Sendable (@escaping @Sendable (inout PathFinder) -> Void) -> Void
     private var discovery: SocketMachineDriver<NATDiscovery>?
     private var ports: PortMapSession?
     private var wishes: Set<PortMappingWish> = []
+    private var asking: Scheduled<Void>?
+    /// When the ports of earlier sessions are given back; before, the router is asked for none.
+    private var ending: EventLoopFuture<Void>
+    private var hasStopped = false
 
     /// How many ports the router is asked for at most.
     private static let portLimit = 4
+    /// Ports that are wanted within this time are asked for together.
+    private static let collecting = TimeAmount.milliseconds(10)
 
     init(
         network: LocalNetwork,
@@ -30,6 +36,7 @@ final class PathSurroundings {
         self.options = options
         self.eventLoop = eventLoop
         self.change = change
+        ending = eventLoop.makeSucceededVoidFuture()
     }
 
     /// Looks what the NAT does, once, and tells the finder.
@@ -49,13 +56,38 @@ final class PathSurroundings {
         driver.start()
     }
 
+    /// This machine is in another network: its NAT is looked at, and its router has none of the ports, for which the finder asks
+    /// anew.
+    func moved(to network: LocalNetwork, _ servers: [NATDiscovery.Configuration.Server]) {
+        guard !hasStopped else { return }
+        self.network = network
+        discovery?.cancel()
+        discovery = nil
+        wishes = []
+        giveBack()
+        lookAtNAT(servers)
+    }
+
     /// Asks the router for a port, and tells the finder what it gave.
     func map(_ port: UInt16, _ transport: ICETransport) {
-        guard port > 0, wishes.count < Self.portLimit else { return }
-        guard network.gateway != nil else { return }
+        guard !hasStopped, port > 0, wishes.count < Self.portLimit, network.gateway != nil else { return }
         let wish = PortMappingWish(transport == .udp ? .udp : .tcp, internalPort: port)
-        guard wishes.insert(wish).inserted else { return }
-        ports.map { session in _ = Task { await session.stop() } }
+        guard wishes.insert(wish).inserted, asking == nil else { return }
+        asking = eventLoop.assumeIsolated().scheduleTask(in: Self.collecting) { [self] in
+            asking = nil
+            giveBack()
+            ending.assumeIsolated().whenComplete { [self] _ in ask() }
+        }
+    }
+
+    private func giveBack() {
+        guard let ports else { return }
+        self.ports = nil
+        ending = ending.and(eventLoop.makeFutureWithTask { _ = await ports.stop() }).map { _ in }
+    }
+
+    private func ask() {
+        guard !hasStopped, ports == nil, !wishes.isEmpty else { return }
         let session = PortMapSession(
             PortMappingClient.Configuration(network: network, wishes: Array(wishes)),
             on: eventLoop
@@ -83,8 +115,10 @@ final class PathSurroundings {
 
     /// Gives the router its ports back.
     func stop() -> EventLoopFuture<Void> {
+        hasStopped = true
+        asking?.cancel()
         discovery?.cancel()
-        guard let ports else { return eventLoop.makeSucceededVoidFuture() }
-        return eventLoop.makeFutureWithTask { _ = await ports.stop() }
+        giveBack()
+        return ending
     }
 }

@@ -67,7 +67,7 @@ package struct PathOracle: Sendable {
             return PathForecast(chance: 1, isPlain: true, directWords: [], relayedWords: relayed, limit: plainLimit)
         }
         var chance: Double? = udp.plain.outlook.probability
-        if scenario.tactics.contains(.tcp), tcp.plain.outlook == .certain {
+        if scenario.tactics.contains(.tcp), tcp.plain.outlook == .certain || opensTCPPort {
             // TCP is tried after UDP had its time, unless UDP is known not to leave.
             return PathForecast(
                 chance: 1,
@@ -108,6 +108,15 @@ package struct PathOracle: Sendable {
             if base.boxes(of: site)[0].udp.nat != nil { return ["port-mapping", "punched", "learnt-port"] }
         }
         return nil
+    }
+
+    /// Whether a router opens a port for TCP, which takes in everybody.
+    private var opensTCPPort: Bool {
+        let base = scenario.base
+        guard base.neighbourhood == .apart,
+            SiteName.allCases.allSatisfy({ SiteTheory(base.boxes(of: $0), .tcp).passage == .free })
+        else { return false }
+        return scenario.openers.contains { base.boxes(of: $0).count == 1 && base.boxes(of: $0)[0].tcp.nat != nil }
     }
 
     private func allows(_ tactic: Tactic, isTCP: Bool) -> Bool {

@@ -177,18 +177,23 @@ package final class PathStage {
         }
         finders[site] = finder
         post.deliver(to: Self.device(site)) { [unowned self] signal, sender in
-            finders[site]?.update { $0.receive(signal, from: sender, at: lab.now) }
+            let address = scenario.vouches ? publicAddress(of: site.other) : nil
+            finders[site]?.update { $0.receive(signal, from: sender, seenAt: address, at: lab.now) }
         }
         guard scenario.knowsNAT else { return }
-        let boxes = scenario.base.boxes(of: site)
-        let outermost = world.boxes[site]?.last?.externalAddresses.first
         let report = NATReport(
-            boxes,
-            address: boxes.contains(where: \.translates) ? outermost : host.address(),
+            scenario.base.boxes(of: site),
+            address: publicAddress(of: site),
             hasIPv6: scenario.ipv6.contains(site),
             opensPorts: scenario.openers.contains(site)
         )
         finder.update { $0.note(report, at: lab.now) }
+    }
+
+    /// As what the server sees a device.
+    private func publicAddress(of site: SiteName) -> IPAddress? {
+        let isTranslated = scenario.base.boxes(of: site).contains(where: \.translates)
+        return isTranslated ? world.boxes[site]?.last?.externalAddresses.first : world.hosts[site]?.address()
     }
 
     func begin() {
@@ -226,7 +231,7 @@ package final class PathStage {
         case .ended(_, let failure): sides[site]?.failure = failure
         case .trace(let trace, _):
             if tellsSteps, (sides[site]?.traces.count ?? 0) < 4096 { sides[site]?.traces.append(trace) }
-        case .roundTrip: break
+        case .roundTrip, .moved: break
         }
     }
 

@@ -24,6 +24,8 @@ package struct PathScenario: Sendable, Hashable {
     package var ipv6: Set<SiteName> = []
     /// Which routers open a port when they are asked.
     package var openers: Set<SiteName> = []
+    /// Whether the server says from where the other device's session comes.
+    package var vouches = true
     /// When messages between the devices are lost, counted from the beginning.
     package var outages: [Range<Duration>] = []
 

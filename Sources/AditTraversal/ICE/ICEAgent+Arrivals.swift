@@ -133,8 +133,12 @@ extension ICEAgent {
         _ transport: ICETransport,
         at now: Instant
     ) {
-        note(ICESource(address: from.address, hasAnswered: false))
-        if var silence = silences[from.address.source], !silence.hasAnswered {
+        // Nobody can forge where a connection comes from.
+        let isConnection = baseIndex[id].map { bases[$0].isStream } ?? false
+        note(ICESource(address: from.address, hasAnswered: isConnection))
+        if isConnection {
+            silences[from.address.source, default: ICESilence(since: now)].hasAnswered = true
+        } else if var silence = silences[from.address.source], !silence.hasAnswered {
             silence.credit = min(silence.credit + 1, configuration.limits.checksToSilentAddress)
             silences[from.address.source] = silence
         }

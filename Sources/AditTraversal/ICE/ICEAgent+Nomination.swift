@@ -65,8 +65,9 @@ extension ICEAgent {
         }
         guard let best else { return }
         guard role == .controlling else {
-            // Until the peer chooses, any valid pair will do (RFC 8445 section 12.1).
-            if selected == nil { use(best, isNominated: false, at: now) }
+            // Until the peer chooses, any valid pair will do (RFC 8445 section 12.1); a direct one it will choose as soon as
+            // it has answered the peer too.
+            if selected.map({ isRelayed($0) && !isRelayed(best) }) ?? true { use(best, isNominated: false, at: now) }
             return
         }
         if let selected, !isBetter(best, than: selected, at: now) { return }

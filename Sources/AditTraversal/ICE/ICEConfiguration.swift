@@ -75,7 +75,10 @@ package struct ICETiming: Sendable, Equatable {
     package static let adit = ICETiming(
         pacing: .milliseconds(20),
         burst: 10,
-        probes: [Step(.milliseconds(50), count: 10), Step(.milliseconds(200), count: 15)],
+        probes: [
+            // The first may come before the peer has opened its NAT, which then takes half a round trip at most.
+            Step(.milliseconds(20), count: 4), Step(.milliseconds(50), count: 8), Step(.milliseconds(200), count: 13),
+        ],
         plainProbes: [
             Step(.milliseconds(200), count: 3), Step(.milliseconds(500), count: 3), Step(.seconds(1), count: 2),
         ],

@@ -17,6 +17,8 @@ package enum PathEvent: Sendable, Equatable {
     case trace(PathTrace, of: PathPeerID)
     /// Ask the router to map this local port, and `note` what it gave.
     case wantsPort(UInt16, ICETransport)
+    /// This machine is in another network: what was found out of the NAT, and the ports that a router opened, are forgotten.
+    case moved(LocalNetwork)
     /// There is no path, and nobody looks for one any longer.
     case ended(PathPeerID, PathFailure)
 }

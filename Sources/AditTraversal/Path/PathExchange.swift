@@ -30,7 +30,8 @@ struct PathExchange: Sendable {
     /// The newest revision of the peer's.
     private var seen: UInt32 = 0
     private var owesWord = false
-    private var sentAt: Instant?
+    /// When descriptions that are not acknowledged were sent, those that were sent once.
+    private var sent: [(revision: UInt32, at: Instant)] = []
     private var tries = 0
     private var retryAt: Instant?
     private let timing: PathTiming
@@ -119,6 +120,7 @@ struct PathExchange: Sendable {
             if formerSessions.count > Self.formerLimit { formerSessions.removeFirst() }
             // It has forgotten what it was told.
             acknowledged = 0
+            sent.removeAll()
             tries = 0
             isUnanswered = false
             if described != nil { retryAt = now }
@@ -130,15 +132,23 @@ struct PathExchange: Sendable {
     private mutating func acknowledge(_ number: UInt32, at now: Instant) {
         guard number <= revision, number > acknowledged else { return }
         acknowledged = number
+        if let first = sent.first(where: { $0.revision == number }) {
+            roundTrip = min(roundTrip ?? (now - first.at), now - first.at)
+        }
+        sent.removeAll { $0.revision <= number }
         guard number == revision else { return }
-        if tries == 1, let sentAt { roundTrip = min(roundTrip ?? (now - sentAt), now - sentAt) }
         retryAt = nil
         isUnanswered = false
     }
 
     private mutating func send(_ description: PathDescription, at now: Instant) -> PathSignal {
         tries += 1
-        sentAt = now
+        // Of what was sent twice nobody knows which one is acknowledged.
+        sent.removeAll { $0.revision == revision }
+        if tries == 1 {
+            if sent.count >= Self.formerLimit { sent.removeFirst() }
+            sent.append((revision, now))
+        }
         owesWord = false
         let wait = timing.signalRetry * (1 << min(tries - 1, 5))
         retryAt = now + min(wait, .seconds(30))

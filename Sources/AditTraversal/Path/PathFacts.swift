@@ -114,7 +114,9 @@ package struct PathFacts: Sendable {
     private var indirect: PathReason {
         if let relayOnly { return .relayOnly(relayOnly) }
         if isSignallingLost { return .signallingLost }
-        let isSettled = isOver || search.map { $0 != .running } ?? false
+        // A search over UDP that came to nothing says nothing of a network that blocks UDP.
+        let isBlocked = a.udp.isBlocked || b.udp.isBlocked
+        let isSettled = isOver || !isBlocked && search.map { $0 != .running } ?? false
         if isSettled || isLate, let why = unreachable { return why }
         guard isSettled else { return .searching(a: shown(a).kind, b: shown(b).kind) }
         if PathSides(a: a.udp.isBlocked, b: b.udp.isBlocked) != nil {

@@ -32,6 +32,7 @@ extension PathFinder {
             nextBase += 1
             output(.open(socket, .udp(local: IPEndpoint(address, configuration.localPort))))
         }
+        openDoor()
     }
 
     private func servers(like address: IPAddress) -> [IPEndpoint] {
@@ -75,6 +76,7 @@ extension PathFinder {
             consider(link.gathering.silenceDeadline)
         }
         for relay in relays { consider(relay.client.nextDeadline) }
+        consider(door?.nextDeadline)
         if configuration.staysReady, !links.isEmpty, let gatheredAt {
             consider(gatheredAt + configuration.timing.freshness)
         }
@@ -84,11 +86,14 @@ extension PathFinder {
     mutating func gatheringTimer(at now: Instant) {
         for index in links.indices {
             if let due = links[index].gathering.nextDeadline, due <= now { transmit(index, at: now) }
-            if links[index].gathering.noticeSilence(at: now) { hasGoneSilent(index, at: now) }
+            guard links[index].gathering.noticeSilence(at: now) else { continue }
+            worldIsStale = true
+            if links[index].gathering.isSilent(at: now) { hasGoneSilent(index, at: now) }
         }
         for index in relays.indices {
             if let due = relays[index].client.nextDeadline, due <= now { handleRelay(index, .timer, at: now) }
         }
+        sendGuestsAway(at: now)
         while let index = relayTimers.expire(at: now) { startRelay(index, at: now) }
         if configuration.staysReady, !links.isEmpty, let gatheredAt, now - gatheredAt >= configuration.timing.freshness
         {
@@ -99,7 +104,6 @@ extension PathFinder {
 
     /// UDP seems to be blocked: the relay is asked over TCP at once.
     private mutating func hasGoneSilent(_ index: Int, at now: Instant) {
-        worldIsStale = true
         guard links[index].rank == 0, let next = relays.indices.first(where: { relays[$0].transport != .udp }),
             relays[next].standing == .idle, !slotOfPeer.isEmpty
         else { return }
@@ -257,6 +261,9 @@ extension PathFinder {
         for link in links {
             new.candidates += link.candidates.map { PathWorld.Candidate(candidate: $0, base: link.base) }
         }
+        if let door, let candidate = door.candidate {
+            new.candidates.append(PathWorld.Candidate(candidate: candidate, base: door.base))
+        }
         for relay in relays {
             if let candidate = relay.candidate {
                 new.candidates.append(PathWorld.Candidate(candidate: candidate, base: relay.base))
@@ -276,6 +283,7 @@ extension PathFinder {
             new.main = main.base
             new.address = main.local?.address
             new.stun = main.gathering.servers
+            new.isUDPSuspect = main.gathering.isSuspect(at: now)
             new.stunTCP = configuration.server.stunTCP.filter { isV6($0.address) == main.isV6 }
         }
         new.nat = PathNATInference.nat(nat, links: links, stunTCP: !configuration.server.stunTCP.isEmpty, at: now)

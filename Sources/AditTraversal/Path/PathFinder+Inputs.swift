@@ -41,10 +41,11 @@ extension PathFinder {
     private mutating func opened(_ id: SocketID, _ local: IPEndpoint, at now: Instant) {
         switch uses[id] {
         case .link(let index): linkOpened(index, local: local, at: now)
+        case .door: doorOpened(local)
         case .peer(let slot, let number):
             slots[slot]?.socketOpened(number, local: local, at: now)
             drain(slot, at: now)
-        case .relay, nil: break
+        case .relay, .guest, nil: break
         }
     }
 
@@ -54,7 +55,7 @@ extension PathFinder {
         case .peer(let slot, let number):
             slots[slot]?.socketConnected(number, local: local, remote: remote, at: now)
             drain(slot, at: now)
-        case .link, nil: break
+        case .link, .door, .guest, nil: break
         }
     }
 
@@ -65,6 +66,7 @@ extension PathFinder {
         remote: IPEndpoint,
         at now: Instant
     ) {
+        if case .door? = uses[listener] { return guestCame(id, local: local, remote: remote, at: now) }
         guard case .peer(let slot, let listenerNumber)? = uses[listener],
             let number = slots[slot]?.socketAccepted(by: listenerNumber, local: local, remote: remote)
         else { return output(.close(id, isAbrupt: true)) }
@@ -80,7 +82,8 @@ extension PathFinder {
         case .peer(let slot, let number):
             slots[slot]?.socketBytes(number, bytes, at: now)
             drain(slot, at: now)
-        case .link, nil: break
+        case .guest: guestSaid(id, bytes, at: now)
+        case .link, .door, nil: break
         }
     }
 
@@ -91,6 +94,8 @@ extension PathFinder {
             links[index].isClosed = true
             links[index].local = nil
             worldIsStale = true
+        case .door: closeDoor()
+        case .guest: door?.guests[id] = nil
         case .relay(let index):
             guard relays[index].stream == id else { return }
             relays[index].stream = nil
@@ -118,7 +123,7 @@ extension PathFinder {
         case .peer(let slot, let number):
             slots[slot]?.socketReceived(number, bytes, from: remote, at: now)
             drain(slot, at: now)
-        case .relay, nil: break
+        case .relay, .door, .guest, nil: break
         }
     }
 
@@ -159,10 +164,14 @@ extension PathFinder {
     /// Other addresses: everything is gathered and checked anew; paths stay until they are replaced or found dead.
     mutating func replace(network: LocalNetwork, at now: Instant) {
         guard network != self.network else { return }
-        let before = PathLink.addresses(of: self.network)
+        let before = self.network
         self.network = network
         worldIsStale = true
-        guard before != PathLink.addresses(of: network) else { return }
+        // Behind another router the same private address is another place.
+        let isSame = PathLink.addresses(of: before) == PathLink.addresses(of: network)
+        guard !isSame || before.gateway != network.gateway else { return }
+        nat = nil
+        output(.event(.moved(network)))
         renewLinks(at: now)
         budget.networkChanged()
         strangers.networkChanged()
@@ -216,6 +225,7 @@ extension PathFinder {
             if case .link = use { uses[socket] = nil }
         }
         links = []
+        closeDoor()
         gatheredAt = nil
         needsOpeners = false
         renewRelays(at: now)

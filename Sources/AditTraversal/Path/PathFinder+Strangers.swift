@@ -18,11 +18,11 @@ extension PathFinder {
         guard let peer = slots[slot], !isServer(endpoint.address) else { return true }
         // An answer is no bigger than what was asked, and goes to where that came from.
         if case .answer = PathPacket.kind(bytes) { return true }
-        return strangers.mayReach(endpoint.address, for: peer.id, purpose(of: peer, base), at: now)
+        return strangers.mayReach(endpoint.address, for: peer.id, purpose(of: peer, base, endpoint), at: now)
     }
 
-    private func purpose(of peer: PathPeer, _ base: ICEBaseID) -> PathStrangers.Purpose {
-        if peer.searchesUnproven, peer.search?.isRunning == true {
+    private func purpose(of peer: PathPeer, _ base: ICEBaseID, _ endpoint: IPEndpoint) -> PathStrangers.Purpose {
+        if peer.vouched == endpoint.address.unmapped, peer.search?.isRunning == true {
             switch peer.sockets[base.number]?.use {
             case .search, .sampler: return .search
             case .opener, .punch, .stream, nil: break
@@ -46,7 +46,7 @@ extension PathFinder {
         guard let peer = slots[slot], let socket = peer.sockets[number], socket.isStream, let remote = socket.remote,
             !isServer(remote.address)
         else { return true }
-        return strangers.mayReach(remote.address, for: peer.id, .connection, at: now)
+        return strangers.mayReach(remote.address, for: peer.id, .word, at: now)
     }
 
     /// Something with a peer's key came.

@@ -15,6 +15,10 @@ package struct PathFinder: SocketMachine {
     enum SocketUse: Sendable, Hashable {
         /// A shared UDP socket, by its place among `links`.
         case link(Int)
+        /// The listener that all peers share.
+        case door
+        /// A connection to it from somebody who has not said who it is.
+        case guest
         /// A connection to a relay, by its place among `relays`.
         case relay(Int)
         /// A peer's own, by the peer's place and the peer's number for it.
@@ -28,6 +32,7 @@ package struct PathFinder: SocketMachine {
 
     /// One UDP socket for each local address.
     var links: [PathLink] = []
+    var door: PathDoor?
     var relays: [PathRelay] = []
     var world: PathWorld
     var isGathering = false
@@ -87,7 +92,14 @@ package struct PathFinder: SocketMachine {
     }
 
     /// Takes what a peer told through the server; the caller has made sure that it is the peer's.
-    package mutating func receive(_ signal: PathSignal, from peer: PathPeerID, at now: Instant) {
+    ///
+    /// - Parameter address: from where the peer's session comes, as the server says; nil when it does not say.
+    package mutating func receive(
+        _ signal: PathSignal,
+        from peer: PathPeerID,
+        seenAt address: IPAddress? = nil,
+        at now: Instant
+    ) {
         guard peer != configuration.ownID else { return }
         var place = slotOfPeer[peer]
         if place == nil {
@@ -98,6 +110,7 @@ package struct PathFinder: SocketMachine {
         if case .description(let description) = signal.content {
             strangers.noteSession("\(signal.session) \(description.credentials.ufrag)", of: peer, at: now)
         }
+        if let address { slots[slot]?.vouch(for: address, at: now) }
         if slots[slot]?.take(signal, at: now) == false {
             drain(slot, at: now)
             remove(slot, .left, at: now)
@@ -180,9 +193,12 @@ package struct PathFinder: SocketMachine {
         internalPort: UInt16,
         at now: Instant
     ) {
-        guard transport == .udp else { return }
-        for index in links.indices where links[index].local?.port == internalPort {
-            links[index].mapped = external
+        switch transport {
+        case .udp:
+            for index in links.indices where links[index].local?.port == internalPort {
+                links[index].mapped = external
+            }
+        case .tcp: if door?.local?.port == internalPort { door?.mapped = external }
         }
         worldIsStale = true
         settle(at: now)

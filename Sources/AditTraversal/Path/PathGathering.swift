@@ -10,6 +10,8 @@ struct PathGathering: Sendable {
     static let serverLimit = 4
     /// Quicker than RFC 8489, as other users of the same NAT must not come between; given up after 1.5 s.
     static let timing = STUNTiming(retransmission: .milliseconds(100), transmissions: 4, lastWait: 8)
+    /// After so long without any answer TCP is tried beside UDP.
+    static let suspicion = Duration.milliseconds(200)
     /// After so long without any answer UDP counts as blocked.
     static let silence = Duration.milliseconds(700)
 
@@ -26,8 +28,8 @@ struct PathGathering: Sendable {
     /// When the servers were asked; nil before.
     private(set) var askedAt: Instant?
     private var questions: [Question] = []
-    /// Whether the silence was noticed.
-    private var isKnownSilent = false
+    /// How much of the silence was noticed.
+    private var noticed = Duration.zero
 
     init(servers: [IPEndpoint]) {
         self.servers = Array(servers.prefix(Self.serverLimit))
@@ -37,7 +39,7 @@ struct PathGathering: Sendable {
     /// Asks every server; what was seen before stays until it is seen anew.
     mutating func begin(using random: inout any RandomNumberGenerator & Sendable, at now: Instant) {
         askedAt = now
-        isKnownSilent = false
+        noticed = .zero
         questions = servers.map { server in
             let isV6 = if case .v6 = server.address { true } else { false }
             let request = STUNMessage.bindingRequest(Self.transactionID(using: &random), isV6: isV6)
@@ -84,15 +86,22 @@ struct PathGathering: Sendable {
 
     /// When the silence is to be noticed; nil where somebody answered, or it was.
     var silenceDeadline: Instant? {
-        guard let askedAt, !isKnownSilent, !isDone, answers.isEmpty, !servers.isEmpty else { return nil }
-        return askedAt + Self.silence
+        guard let askedAt, !isDone, answers.isEmpty, !servers.isEmpty else { return nil }
+        return [Self.suspicion, Self.silence].first { noticed < $0 }.map { askedAt + $0 }
     }
 
-    /// Whether nobody has answered for so long that UDP must be blocked; true once.
+    /// Whether the silence has come to mean more than before; true once for each.
     mutating func noticeSilence(at now: Instant) -> Bool {
-        guard !isKnownSilent, isSilent(at: now) else { return false }
-        isKnownSilent = true
+        let silence = isSilent(at: now) ? Self.silence : isSuspect(at: now) ? Self.suspicion : .zero
+        guard silence > noticed else { return false }
+        noticed = silence
         return true
+    }
+
+    /// Whether nobody has answered for so long that UDP may be blocked.
+    func isSuspect(at now: Instant) -> Bool {
+        guard let askedAt, !servers.isEmpty, answers.isEmpty else { return false }
+        return now - askedAt >= Self.suspicion
     }
 
     /// Whether nobody has answered for so long that UDP must be blocked.

@@ -21,7 +21,7 @@ extension PathPeer {
         if kind != .none, new.timeToPath == nil { new.timeToPath = now - begunAt }
         if kind.isDirect, new.timeToDirect == nil { new.timeToDirect = now - begunAt }
         new.packetsSpent = packetsSpent
-        new.local = world.nat
+        new.local = nat
         new.remote = remote?.nat ?? .unknown
         if leads {
             let facts = facts(kind, since: new.since, at: now)
@@ -55,7 +55,7 @@ extension PathPeer {
     }
 
     private func facts(_ kind: PathKind, since: Instant, at now: Instant) -> PathFacts {
-        var facts = PathFacts(kind: kind, a: world.nat, b: remote?.nat ?? .unknown)
+        var facts = PathFacts(kind: kind, a: nat, b: remote?.nat ?? .unknown)
         facts.pair = selected
         facts.tactic = tactic
         facts.relayOnly = PathSides(a: world.policy == .relayOnly, b: remote?.policy == .relayOnly)

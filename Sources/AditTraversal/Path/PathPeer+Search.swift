@@ -123,17 +123,17 @@ extension PathPeer {
         output(.wantsSearch(plan))
     }
 
-    /// Whether ports are searched for where nobody has answered: there is no relay, or the user wants none. The own policy
-    /// counts here: the peer's is only its word.
-    var searchesUnproven: Bool {
-        world.policy == .directOnly || world.relayLack != nil || !world.tactics.contains(.plain)
+    /// Takes the server's word from which address the peer's session comes.
+    mutating func vouch(for address: IPAddress, at now: Instant) {
+        guard vouched != address.unmapped else { return }
+        vouched = address.unmapped
+        followSearch(remote?.search, at: now)
     }
 
-    /// Whether the peer has answered from the address, as the relay sees it. Without a relay there is no way to show it.
+    /// Whether something other than the peer's word says that the peer is at the address: it has answered from there through
+    /// the relay, or its session comes from there, as the server says. A check from there may be forged, and earns one packet.
     private func isProven(_ address: IPAddress) -> Bool {
-        // The own policy counts here: the peer's is only its word.
-        if provenAddresses.contains(address) || world.policy == .directOnly || world.relayLack != nil { return true }
-        if !world.tactics.contains(.plain) { return true }
+        if provenAddresses.contains(address) || vouched == address { return true }
         return agent.remoteCandidates.contains { $0.type == .peerReflexive && $0.endpoint.address == address }
     }
 

@@ -11,7 +11,7 @@ extension PathPeer {
         description.isComplete = world.isComplete
         description.policy = world.policy
         description.isQuiet = world.isQuiet
-        description.nat = world.nat
+        description.nat = nat
         description.relay = relayTransport
         description.openers = openers?.offer
         description.tcp = tcp?.offer
@@ -35,7 +35,9 @@ extension PathPeer {
         guard world != self.world else { return }
         self.world = world
         tellLocal(at: now)
+        prepareTCP(at: now)
         considerTactics(at: now)
+        // The reason names the NATs, and may be another one by what is known now.
         updateReport(at: now)
         tellSoon(at: now)
     }
@@ -91,6 +93,7 @@ extension PathPeer {
             handleAgent(.remoteDone, at: now)
         }
         if description.policy != old?.policy { tellLocal(at: now) }
+        prepareTCP(at: now)
         followOpeners(description.openers, at: now)
         followTCP(description.tcp, at: now)
         followSearch(description.search, at: now)
@@ -124,7 +127,8 @@ extension PathPeer {
     private func isAllowed(_ candidate: ICECandidate) -> Bool {
         switch policy {
         // A tactic that is asked for alone has to do without the plain checks.
-        case .automatic: candidate.type == .relayed || world.tactics.contains(.plain)
+        case .automatic:
+            candidate.type == .relayed || world.tactics.contains(candidate.transport == .tcp ? .tcp : .plain)
         case .directOnly: candidate.type != .relayed
         case .relayOnly: candidate.type == .relayed
         }

@@ -121,6 +121,26 @@ extension PathPeer {
         handlePunch(.accepted(id, by: listenerID, local: local, remote: remote), at: now)
     }
 
+    /// A connection to the shared listener began with a check for this peer: the number that it has from now on; nil when there
+    /// are too many.
+    mutating func guestAccepted(local: IPEndpoint, remote: IPEndpoint) -> UInt32? {
+        guard policy != .relayOnly, sockets.count < Self.socketLimit,
+            sockets.values.count(where: \.isStream) < Self.streamLimit
+        else { return nil }
+        let number = nextSocket
+        nextSocket += 1
+        let id = PunchSocketID(PunchSocketID.acceptedStart + number)
+        sockets[number] = OwnSocket(use: .stream(id), local: local, remote: remote)
+        return number
+    }
+
+    /// Tells the agent of such a connection, once its number is known outside.
+    mutating func guestAdopted(_ number: UInt32, _ bytes: [UInt8], at now: Instant) {
+        guard let socket = sockets[number], let local = socket.local, let remote = socket.remote else { return }
+        handleAgent(.streamOpened(base: ICEBaseID(number), local: local, remote: remote), at: now)
+        socketBytes(number, bytes, at: now)
+    }
+
     /// Bytes came on a TCP connection.
     mutating func socketBytes(_ number: UInt32, _ bytes: [UInt8], at now: Instant) {
         guard let socket = sockets[number] else { return }

@@ -15,12 +15,18 @@ extension PathPeer {
         var machine: Machine
         var tactic: PathTactic
         var offer: PathTCPOffer
+        /// For which attempt it is; nil for one that is only prepared.
         var attempt: Instant?
         /// Whether the peer's endpoints were handed in, and the beginning was agreed on.
         var hasTargets = false
         var hasPlan = false
         var isGoing = false
+        /// When it was begun, and how long a signal takes by what servers took to answer.
+        var begunAt: Instant
+        var signalTime = Duration.zero
         var numbers: [PunchSocketID: UInt32] = [:]
+        /// Whether it was stopped.
+        var isStopped = false
         /// Why it was given up; nil while it was not.
         var failure: TCPPunchFailure?
 
@@ -71,20 +77,47 @@ extension PathPeer {
         return world.tactics.contains(.sevenStepsKept) ? .sevenStepsKept : .sevenSteps
     }
 
+    /// What is known of the NAT in front of this device, with what servers saw of the punching port.
+    var nat: PathNAT {
+        guard let seen = tcp?.offer.mapped, seen.count > 1, world.nat.tcp.mapping == nil, world.nat.tcp.kind == nil
+        else { return world.nat }
+        var nat = world.nat
+        let isConstant = Set(seen).count == 1
+        nat.tcp.mapping = isConstant ? .endpointIndependent : .addressAndPortDependent
+        if !isConstant { nat.tcp.kind = .symmetric }
+        return nat
+    }
+
+    /// Opens the port, and asks servers how they see it, as soon as UDP seems to be blocked at either end: at both ends at once,
+    /// before it is agreed on when to begin.
+    mutating func prepareTCP(at now: Instant) {
+        guard tcp == nil, !isDirect, isTCPBlind || world.isUDPSuspect, world.tactics.contains(.tcp),
+            policy != .relayOnly, world.main != nil,
+            !world.stunTCP.isEmpty
+        else { return }
+        startTCP(round: 1, attempt: nil, at: now)
+    }
+
     mutating func beginTCP(at now: Instant) {
         guard !isDirect, !world.stunTCP.isEmpty || world.nat.tcp.kind == .open else { return }
-        startTCP(round: (tcp?.offer.round ?? 0) &+ 1, at: now)
+        if let tcp, tcp.attempt == nil, !tcp.isStopped, tcp.failure == nil {
+            self.tcp?.attempt = attemptAt
+            return advanceTCP(at: now)
+        }
+        startTCP(round: (tcp?.offer.round ?? 0) &+ 1, attempt: attemptAt, at: now)
     }
 
     /// The peer began a round, or got on with one.
     mutating func followTCP(_ offer: PathTCPOffer?, at now: Instant) {
         guard let offer, policy != .relayOnly else { return }
         let isAllowed = !world.tactics.isDisjoint(with: [.tcp, .sevenSteps, .sevenStepsKept])
-        if !leads, offer.round != tcp?.offer.round, isAllowed, !isDirect { startTCP(round: offer.round, at: now) }
+        if !leads, offer.round != tcp?.offer.round, isAllowed, !isDirect {
+            startTCP(round: offer.round, attempt: attemptAt, at: now)
+        }
         if offer.round == tcp?.offer.round { advanceTCP(at: now) }
     }
 
-    private mutating func startTCP(round: UInt8, at now: Instant) {
+    private mutating func startTCP(round: UInt8, attempt: Instant?, at now: Instant) {
         stopTCP(at: now)
         guard beginsRound(at: now) else { return }
         let tactic = tcpTactic
@@ -108,7 +141,7 @@ extension PathPeer {
             configuration.peerName = id.name
             machine = .steps(SevenSteps(configuration, random: branch))
         }
-        tcp = Punch(machine: machine, tactic: tactic, offer: PathTCPOffer(round: round), attempt: attemptAt)
+        tcp = Punch(machine: machine, tactic: tactic, offer: PathTCPOffer(round: round), attempt: attempt, begunAt: now)
         for address in provenAddresses { handlePunch(.trust(address), at: now) }
         handlePunch(.begin(local: freshEndpoint, servers: world.stunTCP), at: now)
         tellSoon(at: now)
@@ -148,8 +181,12 @@ extension PathPeer {
         case .mapped(let endpoints, let local):
             tcp?.offer.mapped = Array(endpoints.prefix(PathTCPOffer.endpointLimit))
             tcp?.offer.local = local
-            tell(at: now)
+            // A connection and a question: two round trips to the server, each as long as a signal through it.
+            if let begunAt = tcp?.begunAt { tcp?.signalTime = min((now - begunAt) / 2, .seconds(1)) }
+            updateReport(at: now)
+            // Where it is time to begin, that is said in the same signal.
             advanceTCP(at: now)
+            tell(at: now)
         case .established(let id, let local, let remote): adopt(id, local, remote, at: now)
         case .ready:
             tcp?.offer.isReady = true
@@ -184,21 +221,25 @@ extension PathPeer {
         if !own.hasTargets {
             tcp?.hasTargets = true
             beginTCPSearch(own.offer, theirs, at: now)
-            var targets = theirs.mapped
+            // What a router has opened takes in everybody.
+            var targets = openedPorts + theirs.mapped
             if isNear(theirs.mapped) { targets.append(peerLocal) }
             handlePunch(.targets(punchTargets(targets)), at: now)
         }
         beginTCPSearch(own.offer, theirs, at: now)
-        guard tcp?.isGoing == false else { return }
-        if leads {
-            // The word to begin is on its way for half a signal's round trip; both then begin in the same moment.
+        if theirs.goes {
+            // Where both said it, each hears the other's word no later than both wait for, and the earlier one holds for both.
+            tcp?.isGoing = true
+            handlePunch(.go, at: now)
+        } else if tcp?.isGoing == true {
+            return
+        } else if leads ? own.attempt != nil : isTCPBlind {
+            // The word to begin is on its way for half a signal's round trip; both then begin in the same moment. Where nothing
+            // but TCP can work whoever has the other's endpoints first says it, together with its own.
             tcp?.isGoing = true
             tcp?.offer.goes = true
             tell(at: now)
-            handlePunch(.goAfter((exchange.roundTrip ?? .zero) / 2), at: now)
-        } else if theirs.goes {
-            tcp?.isGoing = true
-            handlePunch(.go, at: now)
+            handlePunch(.goAfter(exchange.roundTrip.map { $0 / 2 } ?? own.signalTime), at: now)
         }
     }
 
@@ -231,7 +272,7 @@ extension PathPeer {
         var options = SearchOptions()
         if isTCPBlind { options.window = Self.connectionAttempts - 1 }
         let plan = SearchPlan.make(
-            own: PortSamples(own.mapped, allocation: world.nat.tcp.allocation),
+            own: PortSamples(own.mapped, allocation: nat.tcp.allocation),
             peer: PortSamples(theirs.mapped, allocation: remote?.nat.tcp.allocation),
             at: endpoint,
             options: options
@@ -242,6 +283,12 @@ extension PathPeer {
         // A thousand connections look like a scan.
         case .birthday, .block, nil: return nil
         }
+    }
+
+    /// TCP ports that the peer's router has opened for it.
+    private var openedPorts: [IPEndpoint] {
+        heard.filter { $0.transport == .tcp && $0.tcpType == .passive && $0.isPortMapped }.map(\.endpoint)
+            .sorted { $0.port < $1.port }
     }
 
     /// Whether the peer may be in the same network: it is seen at the same address.
@@ -277,6 +324,7 @@ extension PathPeer {
             }
         }
         handlePunch(.stop, at: now)
+        tcp?.isStopped = true
         for (number, socket) in sockets.sorted(by: { $0.key < $1.key }) {
             if case .punch = socket.use { close(number, isAbrupt: true, at: now) }
         }

@@ -11,10 +11,15 @@ extension PathPeer {
         let timing = world.timing
         let isBlocked = world.nat.udp.isBlocked || remote.nat.udp.isBlocked
         if tcp?.attempt != attemptAt, !world.tactics.isDisjoint(with: [.tcp, .sevenSteps, .sevenStepsKept]) {
-            let isAtOnce = isBlocked || !world.tactics.contains(.plain)
+            // The peer gets ready for TCP early where it has reason to.
+            let isAtOnce =
+                isBlocked || world.isUDPSuspect || !world.tactics.contains(.plain) || remote.tcp != nil && tcp == nil
             schedule(.tcp, at: isAtOnce ? now : attemptAt + timing.tcpDelay)
         }
-        guard !isBlocked else { return }
+        guard !isBlocked else {
+            for timer in [Timer.openers, .search] { timers.cancel(timer) }
+            return
+        }
         let isDependent = world.nat.udp.isSymmetric || remote.nat.udp.isSymmetric
         if openers?.attempt != attemptAt, !isDependent, world.tactics.contains(.plain), world.main != nil {
             schedule(.openers, at: world.needsOpeners ? now : attemptAt + timing.openersDelay)

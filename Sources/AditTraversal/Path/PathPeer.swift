@@ -105,6 +105,8 @@ struct PathPeer: Sendable {
     var rounds: [Instant] = []
     /// Addresses at which the peer has answered a check through the relay: more than a few packets may be sent there.
     var provenAddresses: Set<IPAddress> = []
+    /// The address from which the peer's session comes, by the server's word; nil while it says none.
+    var vouched: IPAddress?
     /// SYNs that addresses got which never showed to be the peer's, and when the last of them were noted.
     var aimed: [IPAddress: (count: Int, at: Instant)] = [:]
 
@@ -145,6 +147,7 @@ struct PathPeer: Sendable {
         retryPause = world.timing.retry
         report = PathReport(since: now, isSideA: ownID < id, local: world.nat)
         tellLocal(at: now)
+        prepareTCP(at: now)
         tellSoon(at: now)
     }
 

@@ -14,9 +14,11 @@ struct PathStrangers: Sendable {
     static let addressLimit = 25
     /// So many of them are datagrams at most; the others are kept for connections, which come later.
     static let datagramLimit = 17
+    /// So many of the packets are kept for what is said once a connection is there.
+    static let wordReserve = 3
     /// What all addresses of an IPv4 /24 or IPv6 /64 get together that have not answered.
     static let networkLimit = 60
-    /// What an address gets by a search that the user wants although there is no relay by which the peer could show itself.
+    /// What an address gets by searches when only the server's word says that the peer is there.
     static let searchLimit = 1200
     /// At so many addresses one device may aim, whatever runs it has.
     static let addressesOfPeer = 64
@@ -31,7 +33,9 @@ struct PathStrangers: Sendable {
         /// A datagram to a peer that UDP is known not to reach.
         case hopelessDatagram
         case connection
-        /// A search on the user's own responsibility.
+        /// What is written on a connection.
+        case word
+        /// A search at the address from which the peer's session comes.
         case search
     }
 
@@ -82,16 +86,17 @@ struct PathStrangers: Sendable {
             let limit = purpose == .hopelessDatagram ? 1 : Self.datagramLimit
             guard aim.datagrams < limit + aim.credit, isWithinLimits(aim, address, at: now) else { return refuse() }
             aim.datagrams += 1
-        case .connection:
-            guard isWithinLimits(aim, address, at: now) else { return refuse() }
+        case .connection, .word:
+            let reserve = purpose == .connection ? Self.wordReserve : 0
+            guard isWithinLimits(aim, address, at: now, reserve: reserve) else { return refuse() }
             aim.connections += 1
         }
         aims[address] = aim
         return true
     }
 
-    private func isWithinLimits(_ aim: Aim, _ address: IPAddress, at now: Instant) -> Bool {
-        guard aim.count < Self.addressLimit else { return false }
+    private func isWithinLimits(_ aim: Aim, _ address: IPAddress, at now: Instant, reserve: Int = 0) -> Bool {
+        guard aim.count + reserve < Self.addressLimit else { return false }
         let network = Self.network(of: address)
         var sum = 0
         for (other, aim) in aims where !aim.isOver(at: now) && Self.network(of: other) == network { sum += aim.count }

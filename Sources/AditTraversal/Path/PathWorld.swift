@@ -37,6 +37,8 @@ struct PathWorld: Sendable, Equatable {
     var openerTimeToLive: UInt8 = 2
     /// Whether the NAT is known to answer in the place of its users, so that early packets spoil a mapping.
     var needsOpeners = false
+    /// Whether no server has answered over UDP for a while.
+    var isUDPSuspect = false
     /// Why there is no relay; nil when there is one, or may yet be.
     var relayLack: Lack?
 

@@ -119,6 +119,9 @@ final class PathDevice: DeviceSessionDelegate {
         return options
     }
 
+    /// From where the server said that others' sessions come.
+    let addresses = NIOLockedValueBox<Set<String>>([])
+
     var paths: PathService? { service.withLockedValue { $0 } }
 
     /// Opens a session, which takes up the run of the last one or begins a new one; its run.
@@ -175,7 +178,9 @@ final class PathDevice: DeviceSessionDelegate {
             }
             for promise in promises { promise.succeed(connection.runID) }
         case .disconnected: paths?.disconnected()
-        case .peerSignal(let signal): paths?.received(signal)
+        case .peerSignal(let signal):
+            _ = addresses.withLockedValue { $0.insert(signal.address) }
+            paths?.received(signal)
         case .peerUnavailable(let answer): paths?.unavailable(answer)
         default: break
         }

@@ -7,6 +7,7 @@ import AditServer
 import AditTransport
 import AditTraversal
 import AditWire
+import NIOConcurrencyHelpers
 import NIOCore
 import Testing
 
@@ -37,6 +38,8 @@ struct PathTests {
         amy.paths?.send([1, 2, 3], to: "ben")
         let got = try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } }
         #expect(got == [1, 2, 3])
+        // The server says from where the other's session comes, where there is something to find.
+        #expect(ben.addresses.withLockedValue { $0.contains("127.0.0.1") })
         ben.paths?.send([4], to: "amy")
         #expect(try await amy.wait { if case .received("ben", let bytes) = $0 { bytes } else { nil } } == [UInt8(4)])
         amy.paths?.measure("ben")
@@ -112,6 +115,7 @@ struct PathTests {
         for device in [amy, ben, eve] { try await device.connect() }
         let junk = AditPeerSignal(
             peer: "ben",
+            address: "198.51.100.7",
             body: [UInt8](repeating: 7, count: 2000),
             signature: [UInt8](repeating: 1, count: 64)
         )
@@ -124,6 +128,8 @@ struct PathTests {
             figures = try #require(try await house.signals())
         }
         #expect(figures.limited > 500)
+        // Where somebody is, only the server says.
+        #expect(ben.addresses.withLockedValue { !$0.contains("198.51.100.7") })
         #expect(figures.forwarded < 1000)
         for device in [amy, ben, eve] { try await device.stop() }
         try await house.close()

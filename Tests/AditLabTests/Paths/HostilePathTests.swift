@@ -20,10 +20,11 @@ struct HostilePathTests {
         _ a: String,
         _ b: String,
         strangers: [IPAddress] = [HostilePathTests.stranger],
+        in scene: (inout PathScenario) -> Void = { _ in },
         _ change: @escaping (inout PathDescription) -> Void
     ) throws -> (PathOutcome, [Int]) {
         var heard: [Int] = []
-        let outcome = try PathPlay(PathScenario(a, b)).run(seed: LabSeed(3)) { stage, isOver in
+        let outcome = try PathPlay(PathScenario(a, b).with(scene)).run(seed: LabSeed(3)) { stage, isOver in
             if isOver { heard = stage.strangers.map(\.packetCount) }
             guard !isOver else { return }
             for address in strangers { _ = stage.addStranger(address) }
@@ -98,6 +99,30 @@ struct HostilePathTests {
             description.search?.samples = [20_000, 31_000, 47_111, 9_000].map { IPEndpoint(Self.stranger, $0) }
         }
         #expect(heard[0] <= 100)
+    }
+
+    @Test(
+        "A search that no relay can show the way for goes only to where the server says that the peer's session comes from",
+        arguments: ["directOnly", "no relay", "no plain checks", "nobody vouches"]
+    )
+    func unproven(which: String) throws {
+        let (_, heard) = try play(
+            "port",
+            "sym",
+            in: { scenario in
+                switch which {
+                case "directOnly": scenario.policies = [.a: .directOnly]
+                case "no relay": scenario.relays = []
+                case "no plain checks": scenario.tactics = [.birthday, .prediction]
+                default:
+                    scenario.relays = []
+                    scenario.vouches = false
+                }
+            }
+        ) { description in
+            description.search?.samples = [20_000, 31_000, 47_111, 9_000].map { IPEndpoint(Self.stranger, $0) }
+        }
+        #expect(heard[0] <= 25)
     }
 
     @Test("Messages that come twice, late and out of order change nothing")

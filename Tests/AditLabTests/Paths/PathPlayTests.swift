@@ -48,6 +48,30 @@ struct PathPlayTests {
     }
 
     @Test(
+        "Where UDP is blocked the easy pairs are direct over TCP within eight round trips, and within thirteen unprepared",
+        arguments: ["full", "addr", "port", "sym"],
+        ["full", "addr", "port", "sym"]
+    )
+    func easyTCP(a: String, b: String) throws {
+        guard PathOracle(try PathScenario(a, b)).forecast.isPlain else { return }
+        let sites = (a: "udp=blocked,tcp=" + a, b: "udp=blocked,tcp=" + b)
+        let warm = try play(PathStory(a: sites.a, b: sites.b, kind: .direct(.tcp)))
+        #expect(try #require(warm.timeToDirect) <= warm.scenario.roundTrip * 8)
+        let cold = try play(
+            PathStory(
+                a: sites.a,
+                b: sites.b,
+                kind: .direct(.tcp),
+                change: {
+                    $0.isReady = false
+                    $0.knowsNAT = false
+                }
+            )
+        )
+        #expect(try #require(cold.timeToDirect) <= cold.scenario.roundTrip * 13)
+    }
+
+    @Test(
         "What needs more than a plain punch ends as theory says, with the reason for it",
         arguments: [
             PathStory(a: "sym", b: "port", kind: .direct(.udp), word: "birthday"),
@@ -55,6 +79,44 @@ struct PathPlayTests {
             PathStory(a: "port", b: "seq2", kind: .direct(.udp), word: "predicted"),
             PathStory(a: "seq", b: "seq", kind: .direct(.udp), word: "window"),
             PathStory(a: "sym", b: "sym", kind: .relayed(.udp), word: "both-symmetric"),
+            PathStory(
+                a: "sym",
+                b: "port",
+                kind: .direct(.udp),
+                word: "birthday",
+                change: { $0.policies = [.a: .directOnly] },
+                name: "without the relay"
+            ),
+            PathStory(
+                a: "port",
+                b: "seq",
+                kind: .direct(.udp),
+                word: "predicted",
+                change: { $0.relays = [] },
+                name: "without any relay"
+            ),
+            PathStory(
+                a: "udp=blocked,tcp=sym",
+                b: "udp=blocked,tcp=sym",
+                kind: .direct(.tcp),
+                word: "port-mapping",
+                change: { $0.openers = [.b] },
+                name: "with a TCP port opened at B"
+            ),
+            PathStory(
+                a: "udp=blocked,tcp=sym",
+                b: "udp=blocked,tcp=sym",
+                kind: .direct(.tcp),
+                word: "port-mapping",
+                change: {
+                    $0.openers = [.a]
+                    $0.knowsNAT = false
+                    $0.isReady = false
+                },
+                name: "with a TCP port opened at A, and nothing known"
+            ),
+            PathStory(a: "udp=blocked,tcp=seq", b: "udp=blocked,tcp=port", kind: .direct(.tcp)),
+            PathStory(a: "udp=blocked,tcp=port", b: "udp=blocked,tcp=seq", kind: .direct(.tcp)),
             PathStory(
                 a: "sym",
                 b: "sym",
