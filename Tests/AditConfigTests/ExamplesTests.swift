@@ -94,9 +94,13 @@ enum Example {
             bytes: try Example.bytes("adit-client.yaml"),
             fileName: "a.yaml"
         ).configuration
-        #expect(
-            client.tunnels.map(\.position).prefix(2) == [.init(line: 33, column: 3), .init(line: 60, column: 3)]
+        let lines = String(decoding: try Example.bytes("adit-client.toml"), as: UTF8.self).split(
+            separator: "\n",
+            omittingEmptySubsequences: false
         )
+        for tunnel in client.tunnels {
+            #expect(tunnel.position.column == 3 && lines[tunnel.position.line - 1].hasPrefix("[[tunnels]]"))
+        }
         client.tunnels[0].target = "3000"
         for index in client.tunnels.indices where index < other.tunnels.count {
             client.tunnels[index].position = .start

@@ -196,8 +196,8 @@ final class PathDevice: DeviceSessionDelegate {
         _ match: @escaping @Sendable (PathNews) -> Value?
     ) async throws -> Value {
         let promise = loop.makePromise(of: Value.self)
-        let late = loop.scheduleTask(in: .seconds(seconds)) {
-            promise.fail(ChannelError.connectTimeout(.seconds(seconds)))
+        let late = loop.scheduleTask(in: .seconds(seconds)) { [name, news] in
+            promise.fail(NothingCame(to: name, news: news.withLockedValue { $0.map { String(describing: $0) } }))
         }
         defer { late.cancel() }
         waiters.withLockedValue { waiters in
@@ -220,10 +220,25 @@ final class PathDevice: DeviceSessionDelegate {
         }
     }
 
+    /// Sends again and again, since datagrams may be lost, until the other one has it; what came.
+    func carry(_ payload: [UInt8], to other: PathDevice) async throws -> [UInt8] {
+        let again = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [service, other] _ in
+            _ = service.withLockedValue { $0 }?.send(payload, to: other.name)
+        }
+        defer { again.cancel() }
+        return try await other.wait { [name] in if case .received(name, let bytes) = $0 { bytes } else { nil } }
+    }
+
     func forgetNews() { news.withLockedValue { $0 = [] } }
 
     func stop() async throws {
         try await paths?.stop().get()
         try await disconnect()
     }
+}
+
+/// What a device had been told when it waited for something else.
+struct NothingCame: Error {
+    let to: String
+    let news: [String]
 }

@@ -106,20 +106,17 @@ struct HostilePathTests {
         arguments: ["directOnly", "no relay", "no plain checks", "nobody vouches"]
     )
     func unproven(which: String) throws {
-        let (_, heard) = try play(
-            "port",
-            "sym",
-            in: { scenario in
-                switch which {
-                case "directOnly": scenario.policies = [.a: .directOnly]
-                case "no relay": scenario.relays = []
-                case "no plain checks": scenario.tactics = [.birthday, .prediction]
-                default:
-                    scenario.relays = []
-                    scenario.vouches = false
-                }
+        func set(_ scenario: inout PathScenario) {
+            switch which {
+            case "directOnly": scenario.policies = [.a: .directOnly]
+            case "no relay": scenario.relays = []
+            case "no plain checks": scenario.tactics = [.birthday, .prediction]
+            default:
+                scenario.relays = []
+                scenario.vouches = false
             }
-        ) { description in
+        }
+        let (_, heard) = try play("port", "sym", in: set) { description in
             description.search?.samples = [20_000, 31_000, 47_111, 9_000].map { IPEndpoint(Self.stranger, $0) }
         }
         #expect(heard[0] <= 25)
