@@ -29,6 +29,8 @@ extension PathPeer {
             if world.isQuiet || remote.isQuiet {
                 searchEnd = .notAllowed(PathSides(a: world.isQuiet, b: remote.isQuiet) ?? .a)
             } else {
+                // What came later may say that it is too early.
+                if needsBlocks { timers.cancel(.search) }
                 let delay = needsBlocks ? timing.blockDelay : isDependent ? timing.tcpDelay : timing.searchDelay
                 schedule(.search, at: attemptAt + delay)
             }
@@ -37,10 +39,10 @@ extension PathPeer {
 
     /// Whether only blocks of ports could help that a longer look at the NATs has not shown yet.
     private var needsBlocks: Bool {
-        guard let remote, searchTactics.contains(.block), world.nat.udp.isSymmetric, remote.nat.udp.isSymmetric else {
-            return false
-        }
-        return [world.nat.udp.allocation, remote.nat.udp.allocation].contains { $0 == nil || $0 == .random }
+        guard let remote, searchTactics.contains(.block) else { return false }
+        let both = [world.nat.udp, remote.nat.udp]
+        guard both.allSatisfy({ $0.mapping == nil || $0.isSymmetric }) else { return false }
+        return both.contains { $0.allocation == nil || $0.allocation == .random }
     }
 
     /// The tactics that search for ports.
