@@ -47,6 +47,8 @@ class Files(unittest.TestCase):
 class AditAsServer(Files):
     """`adit frps` and the Python client."""
 
+    numbers = itertools.count()
+
     def start(self, mux, more=""):
         bind, http = free_ports(2)
         path = self.write(
@@ -60,8 +62,10 @@ class AditAsServer(Files):
         return program, bind, http
 
     def check(self, bind, http, wire, tls, mux, transforms, first_byte=False, algorithms=None):
+        # Each has names of its own: the server may see the last one's end a moment later.
+        user = "me%d" % next(self.numbers)
         client = frpc.Client(
-            ("127.0.0.1", bind), TOKEN.encode(), wire, tls, first_byte, mux, user="me", algorithms=algorithms
+            ("127.0.0.1", bind), TOKEN.encode(), wire, tls, first_byte, mux, user=user, algorithms=algorithms
         )
         try:
             address = client.add_proxy("echo", "tcp", ECHO.address, transforms, transforms)
