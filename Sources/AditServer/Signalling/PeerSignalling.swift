@@ -12,9 +12,9 @@ import NIOCore
 
 /// Passes signals from device to device, and says who is not there.
 ///
-/// The server says who sent a signal, by the key that the sender proved at its login, and from where its session comes if it may; what is in it is signed for the receiver
-/// and nothing to the server. Nothing is kept: a signal for a device that is away, or that does not read, is gone, and its
-/// sender sends it again.
+/// The server says who sent a signal, by the key that the sender proved at its login, and from where its session comes if it
+/// may; what is in it is signed for the receiver and nothing to the server. Nothing is kept: a signal for a device that is
+/// away, or that does not read, is gone, and its sender sends it again.
 final class PeerSignalling: Sendable {
     private let directory: NIOLockedValueBox<PeerDirectory<ServerSession>>
     private let tally = NIOLockedValueBox(ServerStatus.Signals(devices: 0, forwarded: 0, refused: 0, limited: 0))

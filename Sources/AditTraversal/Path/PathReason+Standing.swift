@@ -6,8 +6,7 @@ extension PathReason {
     package var isDirect: Bool {
         switch self {
         case .sameNetwork, .ipv6, .portMapping, .publicAddress, .punched, .learnt, .tcpForLackOfUDP, .predicted,
-            .window,
-            .birthday, .block, .hairpin:
+            .window, .birthday, .block, .hairpin:
             true
         case .searching, .symmetricMeetsStrict, .bothSymmetric, .udpBlockedAndTCPSymmetric, .onlyWeb, .relayOnly,
             .noCommonFamily, .noAnswer, .noHairpin, .signallingLost, .noRelay, .unnamed:

@@ -24,7 +24,8 @@ struct PathStrangers: Sendable {
     static let addressesOfPeer = 64
     /// So many addresses, and so many peers, are remembered.
     static let tableLimit = 4096
-    /// So many sessions that a device begins within a minute, in all its runs, get something sent to addresses that have not answered.
+    /// So many sessions that a device begins within a minute, in all its runs, get something sent to addresses that have not
+    /// answered.
     static let sessionLimit = 8
 
     /// Why something is sent, which decides how much of it there may be.

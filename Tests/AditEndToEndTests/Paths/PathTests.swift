@@ -35,13 +35,10 @@ struct PathTests {
         let there = try await amy.path(to: "ben")
         let back = try await ben.path(to: "amy")
         #expect(there.kind.isDirect && back.kind.isDirect)
-        amy.paths?.send([1, 2, 3], to: "ben")
-        let got = try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } }
-        #expect(got == [1, 2, 3])
+        #expect(try await amy.carry([1, 2, 3], to: ben) == [1, 2, 3])
         // The server says from where the other's session comes, where there is something to find.
         #expect(ben.addresses.withLockedValue { $0.contains("127.0.0.1") })
-        ben.paths?.send([4], to: "amy")
-        #expect(try await amy.wait { if case .received("ben", let bytes) = $0 { bytes } else { nil } } == [UInt8(4)])
+        #expect(try await ben.carry([4], to: amy) == [4])
         amy.paths?.measure("ben")
         let trip = try await amy.wait { if case .roundTrip("ben", let time, _) = $0 { time } else { nil } }
         #expect(trip > .zero)
@@ -74,8 +71,7 @@ struct PathTests {
         // Packets need no session.
         try await amy.disconnect()
         try await ben.disconnect()
-        amy.paths?.send([9], to: "ben")
-        #expect(try await ben.wait { if case .received("amy", let bytes) = $0 { bytes } else { nil } } == [UInt8(9)])
+        #expect(try await amy.carry([9], to: ben) == [9])
         try await amy.stop()
         try await ben.stop()
         try await house.close()
