@@ -54,6 +54,14 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case targetLoop = 207
     /// The target's address may not be a tunnel's target.
     case targetRefused = 208
+    /// The device is there, and what its service leads to does not answer.
+    case serviceDown = 211
+    /// The device is online, and offers no service of that name to this one.
+    case serviceUnknown = 212
+    /// A program that the command needs is not installed.
+    case programMissing = 213
+    /// The other end of a service did not prove that it knows the secret.
+    case serviceUnproven = 214
     /// The device is offline.
     case deviceOffline = 221
     /// No tunnel has the name that the visitor asked for.
@@ -86,6 +94,8 @@ package enum ErrorCode: Int, Sendable, Hashable, CaseIterable, CustomStringConve
     case kindUnavailable = 309
     /// The wildcard record of the server's domain is missing.
     case wildcardMissing = 310
+    /// Another client has a private proxy of that name.
+    case proxyExists = 311
     /// A quota or a limit is reached.
     case limitReached = 320
     /// No device of that name has joined the server.

@@ -5,13 +5,14 @@
 ///
 /// A machine has few timers, so the table is a small array that is searched, not a heap.
 package struct TimerTable<Name: Hashable & Sendable>: Sendable {
-    private var deadlines: [(name: Name, at: Instant)] = []
+    // A machine of another room asks after each packet: without the code in reach there, each question looks up generic types.
+    @usableFromInline var deadlines: [(name: Name, at: Instant)] = []
 
     /// Makes a table with no timer set.
     package init() {}
 
     /// The earliest deadline, or nil when no timer is set.
-    package var nextDeadline: Instant? {
+    @inlinable package var nextDeadline: Instant? {
         // A loop, because machines ask after each step, and a key path costs more than the search.
         guard var earliest = deadlines.first?.at else { return nil }
         for index in deadlines.indices where deadlines[index].at < earliest { earliest = deadlines[index].at }

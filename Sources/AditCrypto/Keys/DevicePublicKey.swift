@@ -26,9 +26,10 @@ package struct DevicePublicKey: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// `SHA256:` and the base 64 of the key's hash without padding, as OpenSSH writes fingerprints.
-    package var fingerprint: String {
-        KeyFingerprint(of: bytes).description
-    }
+    package var fingerprint: String { keyFingerprint.description }
+
+    /// The key's hash.
+    package var keyFingerprint: KeyFingerprint { KeyFingerprint(of: bytes) }
 
     package var description: String { fingerprint }
 }

@@ -17,6 +17,10 @@ package enum AditFeature: String, Sendable, CaseIterable {
     case datagrams
     /// The server passes signals between devices, with which they look for a path between them.
     case paths
+    /// A device tells which services its run has, signals may name one, and streams lead from device to device.
+    case services
+    /// A client of frp's files comes as a guest: its private proxies and visitors find each other by name.
+    case guests
 }
 
 /// The object named `adit` in both hello frames.

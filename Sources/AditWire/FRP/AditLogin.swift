@@ -14,6 +14,8 @@ package struct AditLogin: Sendable, Equatable {
     package var tokenProof: [UInt8]
     /// Wire v1 only: the payload of the ClientHello that v1 has no frame for; then there is no proof yet.
     package var hello: [UInt8]
+    /// Whether it comes as a guest of frp's files: known by its key for this session, and not enrolled as a device.
+    package var isGuest: Bool
 
     /// Makes the object from its fields.
     package init(
@@ -22,7 +24,8 @@ package struct AditLogin: Sendable, Equatable {
         signature: [UInt8] = [],
         invite: [UInt8] = [],
         tokenProof: [UInt8] = [],
-        hello: [UInt8] = []
+        hello: [UInt8] = [],
+        isGuest: Bool = false
     ) {
         self.deviceKey = deviceKey
         self.deviceName = deviceName
@@ -30,6 +33,7 @@ package struct AditLogin: Sendable, Equatable {
         self.invite = invite
         self.tokenProof = tokenProof
         self.hello = hello
+        self.isGuest = isGuest
     }
 }
 
@@ -69,7 +73,7 @@ package struct AditLoginResponse: Sendable, Equatable {
 }
 
 extension AditLogin: JSONMessage {
-    private enum Key: String, CodingKey { case deviceKey, deviceName, signature, invite, tokenProof, hello }
+    private enum Key: String, CodingKey { case deviceKey, deviceName, signature, invite, tokenProof, hello, guest }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -79,7 +83,8 @@ extension AditLogin: JSONMessage {
             signature: try fields.bytes(.signature),
             invite: try fields.bytes(.invite),
             tokenProof: try fields.bytes(.tokenProof),
-            hello: try fields.bytes(.hello)
+            hello: try fields.bytes(.hello),
+            isGuest: try fields.flag(.guest)
         )
     }
 
@@ -90,6 +95,7 @@ extension AditLogin: JSONMessage {
         object.field("invite", bytes: invite)
         object.field("tokenProof", bytes: tokenProof)
         object.field("hello", bytes: hello)
+        object.field("guest", isGuest)
     }
 }
 

@@ -12,6 +12,9 @@ package struct AditPeerSignal: Sendable, Equatable {
     package var peer: String
     /// The run of that device; empty for its newest that takes signals.
     package var run: String
+    /// Leads a signal that names no run to the newest one with this service; the other end answers with the same one, so
+    /// that it is known which question it answers. Nobody has signed it. At most 64 bytes.
+    package var service: String
     /// The sender's public key, 32 bytes, as it proved it at login; empty on the way to the server.
     package var key: [UInt8]
     /// Whether the server may tell the receiver from which address the sender's session comes; only on the way to the server.
@@ -28,6 +31,7 @@ package struct AditPeerSignal: Sendable, Equatable {
     package init(
         peer: String = "",
         run: String = "",
+        service: String = "",
         key: [UInt8] = [],
         tellsAddress: Bool = false,
         address: String = "",
@@ -36,6 +40,7 @@ package struct AditPeerSignal: Sendable, Equatable {
     ) {
         self.peer = peer
         self.run = run
+        self.service = service
         self.key = key
         self.tellsAddress = tellsAddress
         self.address = address
@@ -46,6 +51,7 @@ package struct AditPeerSignal: Sendable, Equatable {
     /// Whether every field has a length that a signal of a device can have.
     package var isWellFormed: Bool {
         (1...256).contains(peer.utf8.count) && run.utf8.count <= 64 && (key.isEmpty || key.count == 32)
+            && (service.isEmpty || AditServices.isName(service))
             && address.utf8.count <= 64
             && (1...Self.bodyLimit).contains(body.count) && signature.count == 64
     }
@@ -63,7 +69,11 @@ package struct AditPeerUnavailable: Sendable, Equatable {
         case off
         /// The run that was named has ended; other runs of the device may be there.
         case runEnded = "run-ended"
-        /// Too many signals came in a short time.
+        /// The device is there, and no run of it has the service.
+        case noService = "no-service"
+        /// The run takes no streams: it does not know of them.
+        case noStreams = "no-streams"
+        /// Too many signals or streams came in a short time, or are open.
         case busy
         /// The name is the sender's own.
         case oneself = "self"
@@ -73,15 +83,24 @@ package struct AditPeerUnavailable: Sendable, Equatable {
     package var peer: String
     /// The run, as it was sent.
     package var run: String
+    /// The service, as it was sent.
+    package var service: String
     /// Why, as text: a later version may know more reasons.
     package var reason: String
     /// When the device was last connected, in Unix seconds; 0 when that is not known.
     package var lastSeen: Int64
 
     /// Makes the message from its fields.
-    package init(peer: String = "", run: String = "", reason: String = "", lastSeen: Int64 = 0) {
+    package init(
+        peer: String = "",
+        run: String = "",
+        service: String = "",
+        reason: String = "",
+        lastSeen: Int64 = 0
+    ) {
         self.peer = peer
         self.run = run
+        self.service = service
         self.reason = reason
         self.lastSeen = lastSeen
     }
@@ -91,13 +110,14 @@ package struct AditPeerUnavailable: Sendable, Equatable {
 }
 
 extension AditPeerSignal: JSONMessage {
-    private enum Key: String, CodingKey { case peer, run, key, tellsAddress, address, body, signature }
+    private enum Key: String, CodingKey { case peer, run, service, key, tellsAddress, address, body, signature }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         self.init(
             peer: try fields.text(.peer),
             run: try fields.text(.run),
+            service: try fields.text(.service),
             key: try fields.bytes(.key),
             tellsAddress: try fields.flag(.tellsAddress),
             address: try fields.text(.address),
@@ -109,6 +129,7 @@ extension AditPeerSignal: JSONMessage {
     func write(to object: inout JSONObjectWriter) {
         object.field("peer", peer)
         object.field("run", run)
+        object.field("service", service)
         object.field("key", bytes: key)
         object.field("tellsAddress", tellsAddress)
         object.field("address", address)
@@ -118,13 +139,14 @@ extension AditPeerSignal: JSONMessage {
 }
 
 extension AditPeerUnavailable: JSONMessage {
-    private enum Key: String, CodingKey { case peer, run, reason, lastSeen }
+    private enum Key: String, CodingKey { case peer, run, service, reason, lastSeen }
 
     init(json decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         self.init(
             peer: try fields.text(.peer),
             run: try fields.text(.run),
+            service: try fields.text(.service),
             reason: try fields.text(.reason),
             lastSeen: try fields.number(.lastSeen)
         )
@@ -133,6 +155,7 @@ extension AditPeerUnavailable: JSONMessage {
     func write(to object: inout JSONObjectWriter) {
         object.field("peer", peer)
         object.field("run", run)
+        object.field("service", service)
         object.field("reason", reason)
         object.field("lastSeen", lastSeen)
     }

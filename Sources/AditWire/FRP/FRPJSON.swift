@@ -36,6 +36,10 @@ enum FRPJSON {
         case .peerUnavailable(let message): append(message, to: &bytes)
         case .turnOffer(let message): append(message, to: &bytes)
         case .helloAnswer(let message): append(message, to: &bytes)
+        case .services(let message): append(message, to: &bytes)
+        case .peerStream(let message): append(message, to: &bytes)
+        case .serviceQuery(let message): append(message, to: &bytes)
+        case .serviceHolder(let message): append(message, to: &bytes)
         case .unsupported: throw .notEncodable
         }
     }
@@ -76,6 +80,10 @@ enum FRPJSON {
             return .visitorsRefused(try decode(AditVisitorsRefused.self, json, type: number))
         case .turnOffer: return .turnOffer(try decode(TURNOffer.self, json, type: number))
         case .helloAnswer: return .helloAnswer(try decode(AditHelloAnswer.self, json, type: number))
+        case .services: return .services(try decode(AditServices.self, json, type: number))
+        case .peerStream: return .peerStream(try decode(AditPeerStream.self, json, type: number))
+        case .serviceQuery: return .serviceQuery(try decode(AditServiceQuery.self, json, type: number))
+        case .serviceHolder: return .serviceHolder(try decode(AditServiceHolder.self, json, type: number))
         case .peerSignal: return .peerSignal(try decode(AditPeerSignal.self, json, type: number))
         case .peerUnavailable:
             return .peerUnavailable(try decode(AditPeerUnavailable.self, json, type: number))

@@ -26,6 +26,10 @@ package enum FRPMessage: Sendable, Equatable {
     case turnOffer(TURNOffer)
     /// Wire v1 only: the answer to a hello that came inside a login.
     case helloAnswer(AditHelloAnswer)
+    case services(AditServices)
+    case peerStream(AditPeerStream)
+    case serviceQuery(AditServiceQuery)
+    case serviceHolder(AditServiceHolder)
     /// A message that is known by its id but not understood; its content is dropped.
     case unsupported(id: UInt16)
 }
@@ -58,6 +62,10 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     case peerUnavailable = 0x4006
     case turnOffer = 0x4007
     case helloAnswer = 0x4008
+    case services = 0x4009
+    case peerStream = 0x400A
+    case serviceQuery = 0x400B
+    case serviceHolder = 0x400C
 
     /// The first id that belongs to Adit; ids from here on are sent only after the hellos agreed on Adit.
     package static let firstOfAdit: UInt16 = 0x4000
@@ -65,7 +73,7 @@ package enum FRPMessageID: UInt16, Sendable, CaseIterable {
     /// The type byte in wire v1: digits and small letters are frp's, capital letters are Adit's.
     package var v1Type: UInt8 {
         let types: StaticString = "o1p2cwrsv3h4uinm56"
-        let ofAdit: StaticString = "QXDRSUTH"
+        let ofAdit: StaticString = "QXDRSUTHAJLP"
         let isAdit = rawValue >= Self.firstOfAdit
         let index = Int(isAdit ? rawValue - Self.firstOfAdit : rawValue) - 1
         return unsafe (isAdit ? ofAdit : types).utf8Start[index]
@@ -103,6 +111,10 @@ extension FRPMessage {
         case .peerUnavailable: FRPMessageID.peerUnavailable.rawValue
         case .turnOffer: FRPMessageID.turnOffer.rawValue
         case .helloAnswer: FRPMessageID.helloAnswer.rawValue
+        case .services: FRPMessageID.services.rawValue
+        case .peerStream: FRPMessageID.peerStream.rawValue
+        case .serviceQuery: FRPMessageID.serviceQuery.rawValue
+        case .serviceHolder: FRPMessageID.serviceHolder.rawValue
         case .unsupported(let id): id
         }
     }

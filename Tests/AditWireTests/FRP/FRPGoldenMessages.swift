@@ -57,14 +57,42 @@ enum FRPGoldenMessages {
         .init(
             type: "S",
             id: 0x4005,
-            json: #"{"peer":"ben","run":"0a","key":"AQI=","body":"Aw==","signature":"BA=="}"#,
-            message: .peerSignal(AditPeerSignal(peer: "ben", run: "0a", key: [1, 2], body: [3], signature: [4]))
+            json: #"{"peer":"ben","run":"0a","service":"ssh","key":"AQI=","body":"Aw==","signature":"BA=="}"#,
+            message: .peerSignal(
+                AditPeerSignal(peer: "ben", run: "0a", service: "ssh", key: [1, 2], body: [3], signature: [4])
+            )
         ),
         .init(
             type: "U",
             id: 0x4006,
-            json: #"{"peer":"ben","run":"0a","reason":"offline","lastSeen":9}"#,
-            message: .peerUnavailable(AditPeerUnavailable(peer: "ben", run: "0a", reason: "offline", lastSeen: 9))
+            json: #"{"peer":"ben","run":"0a","service":"ssh","reason":"offline","lastSeen":9}"#,
+            message: .peerUnavailable(
+                AditPeerUnavailable(peer: "ben", run: "0a", service: "ssh", reason: "offline", lastSeen: 9)
+            )
+        ),
+        .init(
+            type: "A",
+            id: 0x4009,
+            json: #"{"names":["ssh","web 1"],"more":true}"#,
+            message: .services(AditServices(names: ["ssh", "web 1"], isMore: true))
+        ),
+        .init(
+            type: "J",
+            id: 0x400A,
+            json: #"{"peer":"ben","run":"0a","service":"ssh","key":"AQI="}"#,
+            message: .peerStream(AditPeerStream(peer: "ben", run: "0a", service: "ssh", key: [1, 2]))
+        ),
+        .init(
+            type: "L",
+            id: 0x400B,
+            json: #"{"name":"mei.ssh"}"#,
+            message: .serviceQuery(AditServiceQuery(name: "mei.ssh"))
+        ),
+        .init(
+            type: "P",
+            id: 0x400C,
+            json: #"{"name":"mei.ssh","peer":"mei@SHA256:a","reason":"busy"}"#,
+            message: .serviceHolder(AditServiceHolder(name: "mei.ssh", peer: "mei@SHA256:a", reason: "busy"))
         ),
         .init(
             type: "T",

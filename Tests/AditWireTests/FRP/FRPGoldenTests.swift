@@ -241,6 +241,6 @@ import Testing
         }
         #expect(Set(FRPMessageID.allCases.map(\.v1Type)).count == FRPMessageID.allCases.count)
         #expect(FRPMessageID(v1Type: 0) == nil)
-        #expect(FRPMessageID(v1Type: UInt8(ascii: "A")) == nil)
+        #expect(FRPMessageID(v1Type: UInt8(ascii: "Z")) == nil)
     }
 }

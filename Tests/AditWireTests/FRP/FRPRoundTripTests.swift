@@ -208,9 +208,28 @@ private struct RandomMessages {
             .tunnelClosed(AditTunnelClosed(proxyName: text(), error: failure())),
             .draining(AditDraining(reconnectAfterMs: port())),
             .turnOffer(turn()),
-            .peerSignal(AditPeerSignal(peer: text(), run: text(), key: bytes(), body: bytes(), signature: bytes())),
+            .peerSignal(
+                AditPeerSignal(
+                    peer: text(),
+                    run: text(),
+                    service: text(),
+                    key: bytes(),
+                    body: bytes(),
+                    signature: bytes()
+                )
+            ),
+            .services(AditServices(names: (0..<3).map { _ in text() }, isMore: flag())),
+            .peerStream(AditPeerStream(peer: text(), run: text(), service: text(), key: bytes())),
+            .serviceQuery(AditServiceQuery(name: text())),
+            .serviceHolder(AditServiceHolder(name: text(), peer: text(), reason: text())),
             .peerUnavailable(
-                AditPeerUnavailable(peer: text(), run: text(), reason: text(), lastSeen: Int64(port()))
+                AditPeerUnavailable(
+                    peer: text(),
+                    run: text(),
+                    service: text(),
+                    reason: text(),
+                    lastSeen: Int64(port())
+                )
             ),
             .helloAnswer(AditHelloAnswer(hello: bytes())),
         ]

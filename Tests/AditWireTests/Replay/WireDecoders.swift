@@ -24,7 +24,43 @@ enum WireDecoders {
         "TURNStream": turnStream,
         "PeerEnvelope": peerEnvelope,
         "LoginHellos": loginHellos,
+        "ServiceRequest": serviceRequest,
+        "ServiceAnswer": serviceAnswer,
+        "ServiceDatagrams": serviceDatagrams,
     ]
+
+    static func serviceRequest(_ bytes: [UInt8]) {
+        guard let request = (try? ServiceRequest.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
+        precondition(request.byteCount <= min(bytes.count, ServiceRequest.byteLimit), "a request is bounded")
+        precondition(ServiceRequest.isName(request.name), "a name is one")
+        var again: [UInt8] = []
+        request.encode(into: &again)
+        precondition(again == Array(bytes.prefix(request.byteCount)), "a request has one form")
+        again.removeLast()
+        precondition((try? ServiceRequest.decode(again.span.bytes)) == nil, "a part is no request")
+    }
+
+    static func serviceAnswer(_ bytes: [UInt8]) {
+        guard let answer = (try? ServiceAnswer.decode(bytes.span.bytes)).flatMap({ $0 }) else { return }
+        var again: [UInt8] = []
+        answer.encode(into: &again)
+        precondition(again == Array(bytes.prefix(answer.byteCount)), "an answer has one form")
+        precondition(again.count <= ServiceAnswer.byteLimit, "an answer is bounded")
+        again.removeLast()
+        precondition((try? ServiceAnswer.decode(again.span.bytes)) == .some(nil), "a part is no answer")
+    }
+
+    /// Datagrams on a stream, cut anywhere.
+    static func serviceDatagrams(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while let header = (try? ServiceDatagramHeader.decode(Array(rest.prefix(2)).span.bytes)).flatMap({ $0 }) {
+            precondition(header.payloadByteCount <= ServiceDatagramHeader.payloadByteLimit, "a datagram is bounded")
+            var again: [UInt8] = []
+            header.encode(into: &again)
+            precondition(again == Array(rest.prefix(2)), "a header is written as it was read")
+            rest = rest.dropFirst(ServiceDatagramHeader.byteCount + header.payloadByteCount)
+        }
+    }
 
     static func peerEnvelope(_ bytes: [UInt8]) {
         guard let envelope = try? PeerEnvelope.decode(bytes) else { return }
