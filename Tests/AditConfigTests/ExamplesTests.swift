@@ -106,6 +106,10 @@ enum Example {
             client.tunnels[index].position = .start
             other.tunnels[index].position = .start
         }
+        for index in client.services.indices where index < other.services.count {
+            client.services[index].position = .start
+            other.services[index].position = .start
+        }
         #expect(client == other)
         #expect(client.tunnels[0].expires == .seconds(28800))
         #expect(client.tunnels[0].requestHeaders == ["X-From": "adit"])
@@ -188,10 +192,11 @@ enum Example {
         ).configuration
         #expect(
             client.proxies.map(\.name) == [
-                "ssh", "web", "dns", "game-6000", "game-6001", "game-6002", "game-6007",
+                "ssh", "web", "dns", "secret-ssh", "game-6000", "game-6001", "game-6002", "game-6007",
             ]
         )
         #expect(client.proxies.last?.remotePort == 20007)
+        #expect(client.visitors.map(\.fallbackTo) == ["", "ssh-relayed"])
         #expect(client.startedProxies.map(\.name) == ["ssh", "web"])
         #expect(client.proxies[0].annotations == ["key1": "value1", "prefix/key2": "value2"])
         #expect(client.metadatas == ["owner": "adit"])

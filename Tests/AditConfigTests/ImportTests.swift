@@ -156,7 +156,7 @@ import Testing
                 # - proxy web: locations: a tunnel of Adit serves every path
                 # - proxy half: httpUser and httpPassword: Adit needs both, and no colon in the user
                 # - transport.protocol kcp (line 5): Adit does not have it yet
-                # - visitor v: Adit does not have private services yet
+                # - visitor v: a service of a device is reached by  adit connect NAME/SERVICE
 
                 """
         )

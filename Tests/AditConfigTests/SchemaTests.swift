@@ -322,8 +322,7 @@ import Testing
                 "dnsServer", "virtualNet.address", "transport.protocol", "transport.connectServerLocalIP",
                 "transport.proxyURL",
                 "proxies[0].loadBalancer.group",
-                "proxies[4].type", "proxies[5].type", "proxies[6].type", "proxies[7].type",
-                "visitors[0].type", "visitors[1].type", "visitors[2].type", "visitors[3].type",
+                "proxies[4].type", "visitors[3].plugin",
             ]
         )
         #expect(

@@ -25,6 +25,8 @@ package struct ClientConfiguration: Sendable, Equatable {
     package var portBlocks = false
     /// The tunnels to open, in the order of the file.
     package var tunnels: [TunnelConfiguration] = []
+    /// The private services to offer, in the order of the file.
+    package var services: [ServiceConfiguration] = []
 
     /// Makes a configuration of defaults.
     package init() {}

@@ -55,6 +55,15 @@ enum ClientReader {
         }
         client.tunnels = scopes.prefix(maximumTunnels).compactMap(TunnelReader.read)
         refuseTwins(client.tunnels, top.context)
+        let services = top.tables("services")
+        if services.count > maximumTunnels {
+            top.context.add(
+                Text("there are more than \(maximumTunnels) services", zh: "服务超过 \(maximumTunnels) 个"),
+                at: services[maximumTunnels].position,
+                key: services[maximumTunnels].path
+            )
+        }
+        client.services = services.prefix(maximumTunnels).compactMap(ServiceReader.read)
         top.finish()
         return client
     }

@@ -88,7 +88,7 @@ enum TunnelReader {
         return tunnel
     }
 
-    private static func idle(
+    static func idle(
         _ text: String,
         _ entry: ConfigurationTable.Entry,
         _ scope: ScopeReader
@@ -103,15 +103,15 @@ enum TunnelReader {
         return nil
     }
 
-    private static func onlyFor(
+    static func onlyFor(
         _ kind: String,
         _ entry: ConfigurationTable.Entry,
         _ scope: ScopeReader
     ) {
         scope.context.add(
             Text(
-                "\"\(entry.key)\" is for tunnels of kind \(kind)",
-                zh: "\"\(entry.key)\" 只用于 \(kind) 类型的隧道"
+                "\"\(entry.key)\" is for kind \(kind)",
+                zh: "\"\(entry.key)\" 只用于 \(kind) 类型"
             ),
             at: entry.keyPosition,
             key: scope.keyPath(entry)

@@ -37,7 +37,7 @@ enum FRPProxyReader {
         _ = scope.entry("type")
         scope.narrow(to: "proxies (\(kind.rawValue))")
         var proxy = FRPProxyConfiguration(name: name, type: kind, position: scope.position)
-        if ![.tcp, .udp, .http, .https].contains(kind) { scope.unsupported(scope.entry("type")) }
+        if kind == .tcpmux { scope.unsupported(scope.entry("type")) }
         proxy.enabled = scope.boolean("enabled") ?? true
         proxy.annotations = scope.stringMap("annotations") ?? [:]
         proxy.metadatas = scope.stringMap("metadatas") ?? [:]

@@ -36,7 +36,6 @@ enum FRPVisitorReader {
         _ = scope.entry("name")
         _ = scope.entry("type")
         scope.narrow(to: "visitors (\(kind.rawValue))")
-        scope.unsupported(scope.entry("type"))
         var visitor = FRPVisitorConfiguration(name: name, type: kind, position: scope.position)
         visitor.enabled = scope.boolean("enabled") ?? true
         visitor.serverName = scope.string("serverName") ?? ""
@@ -54,6 +53,7 @@ enum FRPVisitorReader {
             visitor.plugin = plugin.string("type") ?? ""
             _ = plugin.string("destinationIP")
             plugin.finish()
+            scope.unsupported(scope.entry("plugin"))
         }
         if kind == .xtcp {
             visitor.protocol = scope.word("protocol", PathProtocol.self)?.rawValue ?? "quic"

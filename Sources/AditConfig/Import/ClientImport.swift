@@ -40,7 +40,7 @@ enum ClientImport {
             notes.append(ImportNotes.missing(feature))
         }
         for visitor in client.visitors {
-            notes.append("visitor \(visitor.name): Adit does not have private services yet")
+            notes.append("visitor \(visitor.name): a service of a device is reached by  adit connect NAME/SERVICE")
         }
         ImportNotes.write(notes, to: &file)
         return ConfigurationImport(role: .client, text: file.text, notCarriedOver: notes)
