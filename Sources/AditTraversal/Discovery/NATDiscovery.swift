@@ -92,7 +92,7 @@ package struct NATDiscovery: SocketMachine {
             tcp?.closed(id, end, &sockets)
         case .response(let id, let response): web.answered(id, response)
         case .networkChanged(let network): changed(to: network, at: now)
-        case .timer: break
+        case .receivedBatch, .timer: break
         }
         advance(at: now)
     }

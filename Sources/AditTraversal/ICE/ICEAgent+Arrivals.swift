@@ -68,18 +68,29 @@ extension ICEAgent {
             answer(message, .error, [.errorCode(487, reason: "Role Conflict")], session, key)
             return
         }
-        answer(message, .success, [.xorMappedAddress(from)], session, key)
+        // What this end has left answers no longer, so that the peer leaves it too (RFC 7675 section 5.2).
+        if !hasLeft(id) { answer(message, .success, [.xorMappedAddress(from)], session, key) }
         guard session.number == generation.number else { return }
         noteCheck(facts, on: id, from: from, transport, at: now)
     }
 
     static let baseLimit = 1024
 
-    /// Whether an answer may go there. That a check came over a connection shows that somebody is there.
+    /// Whether another base has taken the place of one that will be gone.
+    private func hasLeft(_ id: ICEBaseID) -> Bool {
+        guard let place = baseIndex[id], bases[place].isLeaving, let selected else { return false }
+        guard !bases[pairs[selected].base].isLeaving else { return false }
+        guard bases[place].candidates.first?.type == .relayed else { return !isRelayed(selected) }
+        return bases.contains { !$0.isLost && !$0.isLeaving && $0.candidates.first?.type == .relayed }
+    }
+
+    /// Whether an answer may go there. That a check came over a connection shows that somebody is there; and where the peer has
+    /// answered before, its NAT may have given it a port on which others have a service.
     private func isAnswerable(_ endpoint: IPEndpoint, on id: ICEBaseID) -> Bool {
         let base = baseIndex[id].map { bases[$0] }
         let refusal = filter.refusal(of: endpoint, over: base?.transport ?? .udp)
-        return refusal == nil || refusal == .port && base?.isStream == true
+        guard refusal == .port else { return refusal == nil }
+        return base?.isStream == true || endpoint.port != 0 && silences[endpoint.address.source]?.hasAnswered == true
     }
 
     private mutating func answer(
@@ -254,6 +265,8 @@ extension ICEAgent {
             use(index, isNominated: true, at: now)
         }
         choose(at: now)
+        // What became valid beside the selected pair may be worth keeping.
+        if isNew, let selected, selected != index { keepStandbys(beside: selected, at: now) }
         if transaction.purpose == .measure { tell(.roundTrip(roundTrip, pair(index))) }
         if pairs[index].nomination == nil { plan(index, at: now) }
     }

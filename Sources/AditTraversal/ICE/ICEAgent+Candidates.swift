@@ -32,6 +32,10 @@ extension ICEAgent {
             guard remotes[known].state == .learned else { return }
             remotes[known] = ICERemote(candidate: candidate, state: .told)
             for index in pairs.indices where pairs[index].remote == known { rank(index) }
+            // The check may have come through the relay, which is no reason to try nothing else.
+            for base in bases.indices { _ = addPair(base: base, remote: known) }
+            // Only now it is known what the pair in use is.
+            if let selected, pairs[selected].remote == known { tell(.selected(pair(selected))) }
             return
         }
         let limits = configuration.limits
@@ -53,6 +57,18 @@ extension ICEAgent {
         }
         let remote = store(ICERemote(candidate: candidate, state: .told))
         for base in bases.indices { _ = addPair(base: base, remote: remote) }
+    }
+
+    /// Forgets a candidate that the peer tells no longer; one that answers stays as long as it does.
+    mutating func withdraw(_ candidate: ICECandidate) {
+        let key = ICERemoteKey(endpoint: candidate.endpoint, transport: candidate.transport)
+        postponed.removeAll { $0.endpoint == candidate.endpoint && $0.transport == candidate.transport }
+        guard let place = remoteIndex[key], remotes[place].state == .told else { return }
+        if pairs.contains(where: { $0.remote == place && $0.state == .succeeded }) {
+            remotes[place].state = .learned
+        } else {
+            forget(remote: place)
+        }
     }
 
     /// The place of a base, which is made when it is not known.
@@ -101,7 +117,8 @@ extension ICEAgent {
             transport: transport,
             priority: priority ?? ICECandidate.priority(typePreference: 110, localPreference: 0),
             endpoint: endpoint,
-            type: .peerReflexive
+            // From a server's address comes what it relays, though the peer has not told of it yet.
+            type: filter.trusted.contains(endpoint.address.unmapped) ? .relayed : .peerReflexive
         )
         return store(ICERemote(candidate: candidate, state: .learned))
     }

@@ -106,6 +106,7 @@ extension ICEAgent {
         let timing = configuration.timing
         let base = bases[pairs[index].base]
         if base.isStream { return [ICETiming.Step(timing.streamWait)] }
+        if pairs[index].key == lost { return timing.lostProbes }
         let remote = remotes[pairs[index].remote].candidate
         let isPlain =
             base.candidates.first?.type == .relayed

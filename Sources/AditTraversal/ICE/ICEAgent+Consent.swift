@@ -21,15 +21,69 @@ extension ICEAgent {
         let timing = configuration.timing
         let since = pairs[index].unansweredSince ?? now
         let last = pairs[index].lastAnswer ?? now
-        let end = max(last + timing.expiry, since + (timing.expiry - timing.consent))
+        var end = max(last + timing.expiry, since + (timing.expiry - timing.consent))
+        if let silence = timing.silence, index == selected, !bases[pairs[index].base].isStream, !isRelayed(index) {
+            let patience = max(silence, (pairs[index].roundTrip ?? .zero) * 4)
+            end = min(end, max(since, payloadAt ?? since) + patience)
+        }
         if pairs[index].unansweredSince != nil, now >= end {
+            if index == selected, !isRelayed(index), configuration.renominates { lost = pairs[index].key }
             endPath(index, at: now)
             return
         }
         pairs[index].unansweredSince = since
+        if isOverdue(index, at: now) {
+            choose(at: now)
+            guard pairs[index].state == .succeeded else { return }
+        }
         send(.check, pair: index, at: now)
         let next = now + jittered(timing.consentRetry ?? timing.consent)
         dues[index] = min(next, max(end, now + .milliseconds(1))).nanoseconds
+    }
+
+    /// Looks at the pair in use and at those that stand by, which may have died with it.
+    mutating func doubt(at now: Instant) {
+        guard let selected else { return }
+        if pairs[selected].unansweredSince == nil { lookAfter(selected, at: now) }
+        for index in pairs.indices where pairs[index].isKept && pairs[index].state == .succeeded {
+            if pairs[index].unansweredSince == nil, pairs[index].nomination == nil { lookAfter(index, at: now) }
+        }
+    }
+
+    /// From where the pairs leave that stand by and have not answered for so long.
+    func silentStandbys(for silence: Duration, at now: Instant) -> [ICEBaseID] {
+        pairs.indices.lazy.filter { index in
+            pairs[index].isKept && pairs[index].state == .succeeded
+                && pairs[index].unansweredSince.map { now - $0 >= silence } ?? false
+        }.map { pairs[$0].key.base }
+    }
+
+    /// From where the pairs left that stood by and were given up since the last call.
+    mutating func takeGivenUp() -> [ICEBaseID] {
+        guard !givenUp.isEmpty else { return [] }
+        defer { givenUp.removeAll(keepingCapacity: true) }
+        return givenUp
+    }
+
+    /// Whether the pair in use has not answered for so long that another of its kind, which has answered since, is better.
+    func isOverdue(_ index: Int, at now: Instant) -> Bool { index == selected && isSilent(index, at: now) }
+
+    /// Whether a pair has not answered for longer than an answer takes.
+    func isSilent(_ index: Int, at now: Instant) -> Bool {
+        guard let since = pairs[index].unansweredSince else { return false }
+        return now - since >= max(Self.overdueAfter, (pairs[index].roundTrip ?? .zero) * 3)
+    }
+
+    private static let overdueAfter = Duration.milliseconds(400)
+
+    /// Measures a round trip; a silence that it shows is looked into.
+    mutating func measure(_ index: Int, at now: Instant) {
+        send(.measure, pair: index, at: now)
+        let timing = configuration.timing
+        guard let retry = timing.consentRetry, pairs[index].unansweredSince == nil, pairs[index].nomination == nil
+        else { return }
+        pairs[index].unansweredSince = now
+        dues[index] = (now + max(retry, (pairs[index].roundTrip ?? .zero) * 3)).nanoseconds
     }
 
     /// By up to a fifth in either direction, so that looks at many paths do not fall together (RFC 7675 section 5.1).
@@ -43,9 +97,13 @@ extension ICEAgent {
         let lost = pair(index)
         let isOld = pairs[index].generation != generation.number
         let wasSelected = selected == index
+        if pairs[index].isKept { givenUp.append(lost.base) }
         if isOld { removePair(index) } else { fail(index) }
         if wasSelected {
             selected = nil
+            payloadAt = nil
+            // It is asked again and again whether it answers.
+            if !isOld, self.lost == pairs[index].key { trigger(index) }
             replace(lost, at: now)
         } else if selected != nil {
             settle(at: now)

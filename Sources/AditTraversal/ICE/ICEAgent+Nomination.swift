@@ -19,6 +19,46 @@ extension ICEAgent {
             || remotes[pairs[index].remote].candidate.type == .relayed
     }
 
+    /// Where packets go beside the selected pair: by the one that it has just replaced, while that lives, else through a relay;
+    /// nil when nothing answers.
+    var otherWay: ICEBaseEndpoint? {
+        let former = pairs.indices.first {
+            $0 != selected && pairs[$0].state == .succeeded && bases[pairs[$0].base].isLeaving && !isRelayed($0)
+                && pairs[$0].unansweredSince == nil
+        }
+        return former.map { ICEBaseEndpoint(base: pairs[$0].key.base, endpoint: pairs[$0].key.endpoint) } ?? relayedWay
+    }
+
+    /// Where packets go through a relay beside the selected pair; nil when no such pair answers.
+    var relayedWay: ICEBaseEndpoint? {
+        var best: Int?
+        for index in pairs.indices where index != selected && pairs[index].state == .succeeded && isRelayed(index) {
+            if let known = best, !isSurer(index, than: known) { continue }
+            best = index
+        }
+        return best.map { ICEBaseEndpoint(base: pairs[$0].key.base, endpoint: pairs[$0].key.endpoint) }
+    }
+
+    /// Whether one pair rather than another works: it has no question open, or the other has answered longer ago.
+    private func isSurer(_ index: Int, than other: Int) -> Bool {
+        let isSilent = (pairs[index].unansweredSince != nil, pairs[other].unansweredSince != nil)
+        if isSilent.0 != isSilent.1 { return isSilent.1 }
+        return cost(index) < cost(other)
+    }
+
+    /// Whether a pair is on its way out: its socket is, or it does not answer any more.
+    private func isLeaving(_ index: Int, at now: Instant) -> Bool {
+        bases[pairs[index].base].isLeaving || isOverdue(index, at: now)
+    }
+
+    /// Whether one is to take the place of the selected one, which is on its way out.
+    private func isSuccessor(_ index: Int, of old: Int, at now: Instant) -> Bool {
+        guard isLeaving(old, at: now), !bases[pairs[index].base].isLeaving, grade(index) <= grade(old),
+            let answeredAt = pairs[index].lastAnswer
+        else { return false }
+        return pairs[old].unansweredSince.map { answeredAt > $0 } ?? (pairs[index].unansweredSince == nil)
+    }
+
     /// Whether it would be the relayed pair that a direct one falls back to.
     func needsStandby(_ index: Int) -> Bool {
         configuration.limits.standbyPairs > 0 && isRelayed(index)
@@ -27,13 +67,15 @@ extension ICEAgent {
 
     /// What a pair costs: its round trip, and for a worse kind so much as a better one may be slower.
     private func cost(_ index: Int) -> Duration {
-        let roundTrip = pairs[index].roundTrip ?? .zero
+        // Less than a relay costs more, so that what is on its way out is replaced by its like.
+        let leaving = bases[pairs[index].base].isLeaving ? Duration.milliseconds(100) : .zero
+        let roundTrip = (pairs[index].roundTrip ?? .zero) + leaving
         switch grade(index) {
         case 0: return roundTrip
         case 1: return roundTrip + .milliseconds(10)
         case 2: return roundTrip + .milliseconds(20)
         case 3: return roundTrip + .milliseconds(40)
-        default: return roundTrip * 2 + .milliseconds(250)
+        default: return roundTrip * 2 + .milliseconds(250) - leaving
         }
     }
 
@@ -47,10 +89,11 @@ extension ICEAgent {
         return now - lastSelection >= .seconds(5)
     }
 
-    /// Whether a pair answered lately enough to be used.
+    /// Whether a pair answered lately enough to be used, and no answer is overdue: an end that follows the other one away from a
+    /// silent pair would go back to it.
     private func isFresh(_ index: Int, at now: Instant) -> Bool {
         guard pairs[index].state == .succeeded, pairs[index].generation == generation.number,
-            let last = pairs[index].lastAnswer
+            let last = pairs[index].lastAnswer, !isSilent(index, at: now)
         else { return false }
         return pairs[index].isKept || now - last < configuration.timing.expiry
     }
@@ -62,6 +105,15 @@ extension ICEAgent {
         for index in pairs.indices where index != selected && isFresh(index, at: now) {
             if let known = best, cost(known) <= cost(index) { continue }
             best = index
+        }
+        if let selected, isLeaving(selected, at: now) {
+            let successors = pairs.indices.filter {
+                $0 != selected && isFresh($0, at: now) && isSuccessor($0, of: selected, at: now)
+            }
+            if let next = successors.min(by: { cost($0) < cost($1) }) {
+                if role == .controlling { nominate(next, at: now) }
+                return use(next, isNominated: role == .controlling, at: now)
+            }
         }
         guard let best else { return }
         guard role == .controlling else {
@@ -164,7 +216,9 @@ extension ICEAgent {
         if isNominated, !configuration.renominates { isConcluded = true }
         if selected == index, pairs[index].isNominated == isNominated || !isNominated { return }
         let old = selected
+        if old != index { payloadAt = nil }
         selected = index
+        if !isRelayed(index) { lost = nil }
         pairs[index].isNominated = isNominated
         if let old, old != index {
             pairs[old].isNominated = false
@@ -198,7 +252,7 @@ extension ICEAgent {
         plan(selected, at: now)
     }
 
-    private mutating func keepStandbys(beside selected: Int, at now: Instant) {
+    mutating func keepStandbys(beside selected: Int, at now: Instant) {
         var left = configuration.renominates ? configuration.limits.standbyPairs : 0
         let valid = pairs.indices.filter { $0 != selected && pairs[$0].state == .succeeded }
             .sorted { cost($0) < cost($1) }
@@ -215,6 +269,8 @@ extension ICEAgent {
             let isKept = kept.contains(index)
             guard pairs[index].isKept != isKept else { continue }
             pairs[index].isKept = isKept
+            // One that does not answer is asked on at once, until it does or is given up.
+            if isKept, pairs[index].unansweredSince != nil { continue }
             if pairs[index].nomination == nil { plan(index, at: now) }
         }
         pairs[selected].isKept = false

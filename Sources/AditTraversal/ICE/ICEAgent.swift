@@ -41,6 +41,10 @@ package struct ICEAgent: Sendable {
     var triggered: [Int] = []
     var selected: Int?
     var lastSelection: Instant?
+    /// When payload last came on the selected pair.
+    var payloadAt: Instant?
+    /// The direct pair that was in use and went silent last.
+    var lost: ICEPairKey?
     /// The number of the last nomination, sent or seen.
     var lastNomination: UInt32 = 0
     /// Whether one pair was nominated for good, without `renominates`.
@@ -58,6 +62,8 @@ package struct ICEAgent: Sendable {
     var silences: [IPAddress: ICESilence] = [:]
     /// Where checks and answers with the peer's key came from, until `takeSources()`.
     var sources: [ICESource] = []
+    /// From where pairs left that stood by and were given up, until `takeGivenUp()`.
+    var givenUp: [ICEBaseID] = []
     var newChecks: ICEBucket
     var allChecks: ICEBucket
     private var outputs: [ICEOutput] = []
@@ -86,6 +92,10 @@ package struct ICEAgent: Sendable {
     package var remoteCredentials: ICECredentials? { generation.remote }
     /// The pair on which payload is to be sent; nil when none is valid.
     package var selectedPair: ICEPair? { selected.map { pair($0) } }
+    /// When the selected pair last answered.
+    var selectedAnswerAt: Instant? { selected.flatMap { pairs[$0].lastAnswer } }
+    /// Since when a check of the selected pair is not answered.
+    var selectedUnansweredSince: Instant? { selected.flatMap { pairs[$0].unansweredSince } }
     /// The pairs that answered, in no order.
     package var validPairs: [ICEPair] {
         pairs.indices.filter { pairs[$0].state == .succeeded }.map { pair($0) }
@@ -121,13 +131,18 @@ package struct ICEAgent: Sendable {
         case .localDone: localIsDone = true
         case .remote(let candidate): addRemote(candidate)
         case .remoteDone: remoteIsDone = true
+        case .remoteGone(let candidate): withdraw(candidate)
         case .remoteCredentials(let credentials): take(credentials, at: now)
         case .received(let bytes, let base, let from): receive(bytes, on: base, from: from, at: now)
         case .streamOpened(let base, let local, let remote): openStream(base, local: local, remote: remote)
         case .streamClosed(let base), .baseLost(let base): lose(base, at: now)
+        case .baseLeaves(let base):
+            if let place = baseIndex[base] { bases[place].isLeaving = true }
+            choose(at: now)
         case .probe(let base, let endpoint, let timeToLive):
             probe(on: base, to: endpoint, timeToLive: timeToLive, at: now)
-        case .measure: if let selected { send(.measure, pair: selected, at: now) }
+        case .measure: if let selected { measure(selected, at: now) }
+        case .doubt: doubt(at: now)
         case .active(let isActive): setActive(isActive, at: now)
         case .restart(let credentials): restart(credentials, at: now)
         case .timer: break

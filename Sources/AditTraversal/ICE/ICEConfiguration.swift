@@ -35,6 +35,11 @@ package struct ICETiming: Sendable, Equatable {
     package var consentRetry: Duration?
     /// After so much silence nothing may be sent on a pair (RFC 7675 section 5.1: 30 s).
     package var expiry: Duration
+    /// When nothing at all has come from a direct pair over UDP for so long after a check that was not answered, it is given up,
+    /// or four round trips where they take longer; nil for `expiry` alone.
+    package var silence: Duration?
+    /// The checks of a direct pair that was in use and went silent.
+    package var lostProbes: [Step]
     /// The time between two looks at a path without payload, and at those kept beside the selected one (Tr, section 11).
     package var keepalive: Duration
     /// How long the controlling side waits for a better pair before it nominates; without `renominates` alone.
@@ -53,6 +58,8 @@ package struct ICETiming: Sendable, Equatable {
         consent: Duration,
         consentRetry: Duration?,
         expiry: Duration,
+        silence: Duration? = nil,
+        lostProbes: [Step] = [],
         keepalive: Duration,
         nominationDelay: Duration,
         patience: Duration
@@ -66,6 +73,8 @@ package struct ICETiming: Sendable, Equatable {
         self.consent = consent
         self.consentRetry = consentRetry
         self.expiry = expiry
+        self.silence = silence
+        self.lostProbes = lostProbes
         self.keepalive = keepalive
         self.nominationDelay = nominationDelay
         self.patience = patience
@@ -84,9 +93,14 @@ package struct ICETiming: Sendable, Equatable {
         ],
         streamWait: .seconds(10),
         freezes: false,
-        consent: .seconds(4),
-        consentRetry: .milliseconds(500),
+        // With its jitter, and the silence after it, five seconds at most.
+        consent: .milliseconds(2500),
+        consentRetry: .milliseconds(250),
         expiry: .seconds(8),
+        silence: .seconds(2),
+        lostProbes: [
+            Step(.milliseconds(250), count: 12), Step(.milliseconds(500), count: 24), Step(.seconds(1), count: 60),
+        ],
         keepalive: .seconds(15),
         nominationDelay: .zero,
         patience: .seconds(10)

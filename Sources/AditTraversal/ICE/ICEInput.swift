@@ -13,6 +13,8 @@ package enum ICEInput: Sendable, Equatable {
     case remote(ICECandidate)
     /// The peer has no further candidate.
     case remoteDone
+    /// The peer tells a candidate no longer: what answers there is used on, and nothing new is tried.
+    case remoteGone(ICECandidate)
     /// The peer told its credentials; other ones than before are a restart of the peer.
     case remoteCredentials(ICECredentials)
     /// A STUN message came, without the length of RFC 4571 in front of it. Anything else is left out.
@@ -21,12 +23,16 @@ package enum ICEInput: Sendable, Equatable {
     case streamOpened(base: ICEBaseID, local: IPEndpoint, remote: IPEndpoint)
     /// A TCP connection is over, or one that `connect` asked for never came to be.
     case streamClosed(base: ICEBaseID)
+    /// A socket or an allocation will be gone soon: another one takes its place as soon as a pair on that answers.
+    case baseLeaves(ICEBaseID)
     /// A socket or an allocation is gone.
     case baseLost(ICEBaseID)
     /// A tactic wants one check sent somewhere, without repetition; the answer, or the peer's own check, makes the pair.
     case probe(on: ICEBaseID, to: IPEndpoint, timeToLive: UInt8?)
     /// A round trip on the selected pair is wanted, told as `roundTrip`.
     case measure
+    /// The selected pair may not work any more: it is looked at now.
+    case doubt
     /// Whether payload flows: when it does not, the path is looked after less often.
     case active(Bool)
     /// Begin anew with these credentials (RFC 8445 section 9); the selected pair stays in use until there is another.

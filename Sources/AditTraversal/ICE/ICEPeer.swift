@@ -98,7 +98,7 @@ package struct ICEPeer: SocketMachine {
             remotes[id] = nil
             agent.handle(.streamClosed(base: ICEBaseID(id.number)), at: now)
             finishGathering(at: now)
-        case .refused, .response, .networkChanged: break
+        case .receivedBatch, .refused, .response, .networkChanged: break
         }
         pump()
     }

@@ -13,6 +13,8 @@ struct ICEBase: Sendable {
     let isStream: Bool
     /// The candidate of the base itself comes first: a host or a relayed one, when there is one.
     var candidates: [ICECandidate] = []
+    /// Whether it will be gone soon.
+    var isLeaving = false
     /// Whether it is gone.
     var isLost = false
 }

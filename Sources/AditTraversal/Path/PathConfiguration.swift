@@ -70,8 +70,12 @@ package struct PathTiming: Sendable, Equatable {
     package var blockDelay = Duration.seconds(4)
     /// How long what has no search is tried before the reason for its failing is told; it is tried further until `patience`.
     package var verdict = Duration.seconds(10)
+    /// How long a direct path that went silent is asked whether it answers again, until all is tried anew.
+    package var recheck = Duration.seconds(3)
     /// How long to wait after all tactics failed; doubled each time.
     package var retry = Duration.seconds(60)
+    /// The same, first, where a direct path has worked.
+    package var recovery = Duration.seconds(15)
     /// The longest wait.
     package var retryLimit = Duration.seconds(600)
     /// How long there may be no path at all before it counts as failed.

@@ -112,7 +112,8 @@ enum PathPolicyCoding {
         switch relay {
         case .udp: 0
         case .tcp: 1
-        case .tls: 2
+        // Whoever has only the session's relay has none that a description could tell of.
+        case .tls, .session: 2
         }
     }
 

@@ -9,8 +9,8 @@ package enum PathEvent: Sendable, Equatable {
     case signal(PathSignal, to: PathPeerID)
     /// The path to a peer is another one, or none.
     case changed(PathReport, of: PathPeerID)
-    /// A datagram came from a peer.
-    case received([UInt8], from: PathPeerID)
+    /// Packets came from a peer, on whatever path; one may come twice.
+    case received(PacketBatch, from: PathPeerID)
     /// A round trip was measured on the path in use.
     case roundTrip(Duration, PathReport, of: PathPeerID)
     /// A step on the way, for `--trace`.

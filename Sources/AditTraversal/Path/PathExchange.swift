@@ -25,6 +25,8 @@ struct PathExchange: Sendable {
     private var formerSessions: [UInt64] = []
     private var described: PathDescription?
     private var revision: UInt32 = 0
+    /// The revision in which the present credentials were told first.
+    private var credentialsRevision: UInt32 = 0
     /// The newest own revision that the peer has.
     private var acknowledged: UInt32 = 0
     /// The newest revision of the peer's.
@@ -55,8 +57,9 @@ struct PathExchange: Sendable {
     /// The signal that tells the description, or that acknowledges the peer's; nil when there is nothing to say.
     mutating func tell(_ description: PathDescription, at now: Instant) -> PathSignal? {
         if description != described {
-            described = description
             revision &+= 1
+            if description.credentials != described?.credentials { credentialsRevision = revision }
+            described = description
             tries = 0
             isUnanswered = false
             return send(description, at: now)
@@ -109,6 +112,11 @@ struct PathExchange: Sendable {
         guard signal.revision > seen else { return .nothing }
         seen = signal.revision
         return .description(description, isNewSession: isNewSession)
+    }
+
+    /// Whether the peer has said that it knows these credentials of this end.
+    func peerHas(_ credentials: ICECredentials) -> Bool {
+        described?.credentials == credentials && acknowledged >= credentialsRevision
     }
 
     /// Whether a word is owed to the peer.

@@ -35,7 +35,7 @@ extension PathFinder {
         openDoor()
     }
 
-    private func servers(like address: IPAddress) -> [IPEndpoint] {
+    func servers(like address: IPAddress) -> [IPEndpoint] {
         configuration.server.stun.filter { isV6($0.address) == isV6(address) }
     }
 
@@ -47,13 +47,14 @@ extension PathFinder {
     mutating func linkOpened(_ index: Int, local: IPEndpoint, at now: Instant) {
         guard index < links.count else { return }
         links[index].local = local
+        links[index].mappedSince = now
         worldIsStale = true
         ask(index, at: now)
         startRelays(at: now)
         if links[index].rank == 0 || isV6(local.address) { output(.event(.wantsPort(local.port, .udp))) }
     }
 
-    private mutating func ask(_ index: Int, at now: Instant) {
+    mutating func ask(_ index: Int, at now: Instant) {
         links[index].gathering.begin(using: &random, at: now)
         transmit(index, at: now)
         worldIsStale = true
@@ -71,12 +72,13 @@ extension PathFinder {
         func consider(_ deadline: Instant?) {
             if let deadline { earliest = min(earliest ?? deadline, deadline) }
         }
-        for link in links {
-            consider(link.gathering.nextDeadline)
-            consider(link.gathering.silenceDeadline)
+        for index in links.indices {
+            consider(links[index].gathering.nextDeadline)
+            consider(links[index].gathering.silenceDeadline)
         }
-        for relay in relays { consider(relay.client.nextDeadline) }
+        for index in relays.indices { consider(relays[index].client.nextDeadline) }
         consider(door?.nextDeadline)
+        consider(renewalDeadline)
         if configuration.staysReady, !links.isEmpty, let gatheredAt {
             consider(gatheredAt + configuration.timing.freshness)
         }
@@ -93,6 +95,7 @@ extension PathFinder {
         for index in relays.indices {
             if let due = relays[index].client.nextDeadline, due <= now { handleRelay(index, .timer, at: now) }
         }
+        renewalTimer(at: now)
         sendGuestsAway(at: now)
         while let index = relayTimers.expire(at: now) { startRelay(index, at: now) }
         if configuration.staysReady, !links.isEmpty, let gatheredAt, now - gatheredAt >= configuration.timing.freshness
@@ -134,6 +137,7 @@ extension PathFinder {
                     relayTimers.set(index, at: now + wait)
                 }
             case .starting: break
+            case .leaving: continue
             case .ready: return
             }
             if relays[index].standing != .failed {
@@ -142,13 +146,16 @@ extension PathFinder {
         }
     }
 
-    private mutating func startRelay(_ index: Int, at now: Instant) {
+    mutating func startRelay(_ index: Int, at now: Instant) {
         guard !relays.contains(where: { $0.standing == .ready }), relays[index].standing != .starting else { return }
         let server = relays[index].client.configuration.server
         switch relays[index].transport {
         case .udp:
             // The socket has to be there; it calls again when it is.
-            guard links.contains(where: { $0.local != nil && isV6($0.address) == isV6(server.address) }) else { return }
+            guard let link = links.first(where: { $0.local != nil && isV6($0.address) == isV6(server.address) }) else {
+                return
+            }
+            relays[index].link = link.base
             relays[index].standing = .starting
             handleRelay(index, .start, at: now)
         case .tcp, .tls:
@@ -167,6 +174,8 @@ extension PathFinder {
         while let next = relays[index].client.nextOutput() {
             switch next {
             case .transmit(let bytes): transmit(bytes, toRelay: index)
+            case .transmitBatch(let batch): transmit(batch, toRelay: index)
+            case .offer(let bytes): if let stream = relays[index].stream { output(.offer(stream, bytes)) }
             case .event(let event): relayed(event, index, at: now)
             }
         }
@@ -175,13 +184,23 @@ extension PathFinder {
     private mutating func transmit(_ bytes: [UInt8], toRelay index: Int) {
         if let stream = relays[index].stream { return output(.write(stream, bytes)) }
         let server = relays[index].client.configuration.server
-        guard let link = links.first(where: { $0.local != nil && isV6($0.address) == isV6(server.address) }) else {
-            return
-        }
+        guard let link = relays[index].link.flatMap({ link(of: $0) }) else { return }
         output(.send(link.socket, bytes, to: server, timeToLive: nil))
     }
 
+    private mutating func transmit(_ batch: PacketBatch, toRelay index: Int) {
+        let server = relays[index].client.configuration.server
+        guard let link = relays[index].link.flatMap({ link(of: $0) }) else { return }
+        output(.sendBatch(link.socket, batch, to: server))
+    }
+
     private mutating func relayed(_ event: TURNClientEvent, _ index: Int, at now: Instant) {
+        if relays[index].standing == .leaving {
+            if case .data(let batch, let remote) = event {
+                arrived(batch, on: relays[index].base, from: remote, at: now)
+            }
+            return
+        }
         switch event {
         case .allocated(let relayed, let mapped):
             if let ready = relays.firstIndex(where: { $0.standing == .ready }), ready != index {
@@ -195,7 +214,7 @@ extension PathFinder {
             worldIsStale = true
             for slot in slots.indices { slots[slot]?.relayTransport = relays[index].reportedTransport }
             permitAll(at: now)
-        case .data(let bytes, let remote): arrived(bytes, on: relays[index].base, from: remote, at: now)
+        case .data(let batch, let remote): arrived(batch, on: relays[index].base, from: remote, at: now)
         case .redirected:
             if relays[index].stream == nil { handleRelay(index, .start, at: now) } else { endRelay(index, at: now) }
         case .failed, .lost, .released: endRelay(index, at: now)
@@ -214,11 +233,8 @@ extension PathFinder {
             uses[stream] = nil
             output(.close(stream, isAbrupt: false))
         }
-        // A client is used for one allocation; a new base, since agents know the old one as lost.
-        let configuration = relays[index].client.configuration
-        relays[index] = PathRelay(configuration, base: ICEBaseID(nextBase), random: PathGenerator.branch(&random))
+        relays[index] = relay(after: relays[index])
         relays[index].standing = .failed
-        nextBase += 1
         worldIsStale = true
         guard !slotOfPeer.isEmpty else { return }
         if wasReady {
@@ -228,6 +244,16 @@ extension PathFinder {
         } else {
             relayTimers.set(index, at: now + .seconds(30))
         }
+    }
+
+    /// A client is used for one allocation; a new base, since agents know the old one as lost.
+    mutating func relay(after former: PathRelay) -> PathRelay {
+        var configuration = former.client.configuration
+        // What the server said last saves a round trip.
+        configuration.realm = former.client.realm
+        configuration.nonce = former.client.nonce
+        defer { nextBase += 1 }
+        return PathRelay(configuration, base: ICEBaseID(nextBase), random: PathGenerator.branch(&random))
     }
 
     /// Lets an address in at the relay.
@@ -269,9 +295,10 @@ extension PathFinder {
                 new.candidates.append(PathWorld.Candidate(candidate: candidate, base: relay.base))
             }
         }
+        new.leaving = leavingBases
         let hasRelay = relays.contains { $0.standing == .ready }
         let mayRelay = relays.contains { $0.standing == .starting || $0.standing == .idle } && !hasRelay
-        let isAsking = links.contains { !$0.isClosed && !$0.gathering.isDone && !$0.gathering.servers.isEmpty }
+        let isAsking = links.contains { !$0.isClosed && $0.gathering.isFirst }
         new.isComplete = !isAsking && (hasRelay || !mayRelay || configuration.policy == .directOnly)
         if !hasRelay { new.relayLack = relays.isEmpty ? .notOffered : mayRelay ? nil : .silent }
         new.addresses = network.interfaces.flatMap(\.addresses) + links.compactMap { $0.local?.address }

@@ -9,6 +9,7 @@ extension PathFinder {
         switch input {
         case .opened(let id, let local): opened(id, local, at: now)
         case .received(let id, let bytes, let remote): received(id, bytes, from: remote, at: now)
+        case .receivedBatch(let id, let batch, let remote): received(id, batch, from: remote, at: now)
         case .refused: break
         case .connected(let id, let local, let remote): connected(id, local, remote, at: now)
         case .accepted(let id, let listener, let local, let remote):
@@ -32,7 +33,7 @@ extension PathFinder {
         gatheringTimer(at: now)
         if configuration.staysReady, links.isEmpty { gather(at: now) }
         for slot in slots.indices {
-            guard let due = slots[slot]?.nextDeadline, due <= now else { continue }
+            guard let due = deadlines[slot], due <= now else { continue }
             slots[slot]?.timer(at: now)
             drain(slot, at: now)
         }
@@ -41,6 +42,7 @@ extension PathFinder {
     private mutating func opened(_ id: SocketID, _ local: IPEndpoint, at now: Instant) {
         switch uses[id] {
         case .link(let index): linkOpened(index, local: local, at: now)
+        case .spare: spareOpened(id, local: local, at: now)
         case .door: doorOpened(local)
         case .peer(let slot, let number):
             slots[slot]?.socketOpened(number, local: local, at: now)
@@ -55,7 +57,7 @@ extension PathFinder {
         case .peer(let slot, let number):
             slots[slot]?.socketConnected(number, local: local, remote: remote, at: now)
             drain(slot, at: now)
-        case .link, .door, .guest, nil: break
+        case .link, .spare, .door, .guest, nil: break
         }
     }
 
@@ -83,7 +85,7 @@ extension PathFinder {
             slots[slot]?.socketBytes(number, bytes, at: now)
             drain(slot, at: now)
         case .guest: guestSaid(id, bytes, at: now)
-        case .link, .door, nil: break
+        case .link, .spare, .door, nil: break
         }
     }
 
@@ -94,6 +96,7 @@ extension PathFinder {
             links[index].isClosed = true
             links[index].local = nil
             worldIsStale = true
+        case .spare: spareClosed(id, at: now)
         case .door: closeDoor()
         case .guest: door?.guests[id] = nil
         case .relay(let index):
@@ -112,14 +115,20 @@ extension PathFinder {
     private mutating func received(_ id: SocketID, _ bytes: [UInt8], from remote: IPEndpoint, at now: Instant) {
         switch uses[id] {
         case .link(let index):
-            if let relay = relays.indices.first(where: { isRelay($0, remote) }), isForRelay(bytes) {
+            let base = links[index].base
+            if let relay = relays.indices.first(where: { isRelay($0, remote, base) }), isForRelay(bytes) {
+                links[index].heardAt = now
                 return handleRelay(relay, .received(bytes), at: now)
             }
-            if case .answer = PathPacket.kind(bytes), links[index].gathering.receive(bytes, from: remote, at: now) {
-                worldIsStale = true
-                return
+            if case .answer = PathPacket.kind(bytes), answered(index, bytes, from: remote, at: now) { return }
+            links[index].heardAt = now
+            arrived(bytes, on: base, from: remote, at: now)
+        case .spare:
+            guard let base = formerHeard(id, bytes, at: now) else { return }
+            if let relay = relays.indices.first(where: { isRelay($0, remote, base) }), isForRelay(bytes) {
+                return handleRelay(relay, .received(bytes), at: now)
             }
-            arrived(bytes, on: links[index].base, from: remote, at: now)
+            arrived(bytes, on: base, from: remote, at: now)
         case .peer(let slot, let number):
             slots[slot]?.socketReceived(number, bytes, from: remote, at: now)
             drain(slot, at: now)
@@ -127,8 +136,44 @@ extension PathFinder {
         }
     }
 
-    private func isRelay(_ index: Int, _ remote: IPEndpoint) -> Bool {
-        relays[index].transport == .udp && relays[index].standing != .idle
+    private mutating func received(_ id: SocketID, _ batch: PacketBatch, from remote: IPEndpoint, at now: Instant) {
+        guard batch.count > 1 else { return received(id, batch.bytes, from: remote, at: now) }
+        switch uses[id] {
+        case .link(let index):
+            links[index].heardAt = now
+            if let relay = relays.indices.first(where: { isRelay($0, remote, links[index].base) }) {
+                // Relayed packets stay together; answers to Binding requests come from there too.
+                if !PathPacket.mayHoldSTUN(batch) { return handleRelay(relay, .receivedBatch(batch), at: now) }
+            } else if !PathPacket.mayHoldSTUN(batch) {
+                return arrived(batch, on: links[index].base, from: remote, at: now)
+            }
+        case .peer(let slot, let number):
+            if !PathPacket.mayHoldSTUN(batch) {
+                if slots[slot]?.isPayload(on: number, from: remote) == true {
+                    payloadCame(batch, slot, on: ICEBaseEndpoint(base: ICEBaseID(number), endpoint: remote), at: now)
+                }
+                return
+            }
+        case .spare:
+            guard let base = formerHeard(id, batch.bytes, at: now) else { return }
+            if let relay = relays.indices.first(where: { isRelay($0, remote, base) }) {
+                if !PathPacket.mayHoldSTUN(batch) { return handleRelay(relay, .receivedBatch(batch), at: now) }
+            } else if !PathPacket.mayHoldSTUN(batch) {
+                return arrived(batch, on: base, from: remote, at: now)
+            }
+        case .relay, .door, .guest, nil: return
+        }
+        for part in PathPacket.parts(of: batch) {
+            if part.count > 1 {
+                received(id, part, from: remote, at: now)
+            } else {
+                received(id, part.bytes, from: remote, at: now)
+            }
+        }
+    }
+
+    private func isRelay(_ index: Int, _ remote: IPEndpoint, _ base: ICEBaseID) -> Bool {
+        relays[index].transport == .udp && relays[index].standing != .idle && relays[index].link == base
             && relays[index].client.configuration.server == remote
     }
 
@@ -137,6 +182,24 @@ extension PathFinder {
         if let first = bytes.first, 0x40...0x4F ~= first { return true }
         if case .otherSTUN = PathPacket.kind(bytes) { return true }
         return false
+    }
+
+    /// Packets came on a shared base.
+    mutating func arrived(_ batch: PacketBatch, on base: ICEBaseID, from remote: IPEndpoint, at now: Instant) {
+        if !PathPacket.mayHoldSTUN(batch) {
+            let way = ICEBaseEndpoint(base: base, endpoint: remote)
+            if let slot = routes[way] { payloadCame(batch, slot, on: way, at: now) }
+        } else if batch.count == 1 {
+            arrived(batch.bytes, on: base, from: remote, at: now)
+        } else {
+            for part in PathPacket.parts(of: batch) { arrived(part, on: base, from: remote, at: now) }
+        }
+    }
+
+    private mutating func payloadCame(_ batch: PacketBatch, _ slot: Int, on way: ICEBaseEndpoint, at now: Instant) {
+        guard let id = slots[slot]?.id else { return }
+        slots[slot]?.heard(on: way, at: now)
+        output(.event(.received(batch, from: id)))
     }
 
     /// A packet came on a shared base: it goes to the peer whose it is, or nowhere.
@@ -152,10 +215,8 @@ extension PathFinder {
             drain(slot, at: now)
         case .otherSTUN: break
         case .payload:
-            guard let slot = routes[ICEBaseEndpoint(base: base, endpoint: remote)], let id = slots[slot]?.id else {
-                return
-            }
-            output(.event(.received(bytes, from: id)))
+            let way = ICEBaseEndpoint(base: base, endpoint: remote)
+            if let slot = routes[way] { payloadCame(PacketBatch(bytes), slot, on: way, at: now) }
         }
     }
 
@@ -217,6 +278,7 @@ extension PathFinder {
 
     private mutating func renewLinks(at now: Instant) {
         let hadLinks = !links.isEmpty
+        endRenewal(at: now)
         for link in links where !link.isClosed {
             uses[link.socket] = nil
             output(.close(link.socket, isAbrupt: false))

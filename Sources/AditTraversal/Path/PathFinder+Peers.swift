@@ -22,6 +22,7 @@ extension PathFinder {
         } else {
             slot = slots.count
             slots.append(nil)
+            deadlines.append(nil)
             fragments.append([])
         }
         slotOfPeer[id] = slot
@@ -53,9 +54,11 @@ extension PathFinder {
         fragments[slot] = []
         for endpoint in peer.validEndpoints where routes[endpoint] == slot { routes[endpoint] = nil }
         slots[slot] = nil
+        deadlines[slot] = nil
         slotOfPeer[peer.id] = nil
         output(.event(.ended(peer.id, failure)))
         guard slotOfPeer.isEmpty else { return }
+        endRenewal(at: now)
         for index in relays.indices where relays[index].standing == .ready { handleRelay(index, .release, at: now) }
         for index in relays.indices where relays[index].standing == .failed { relays[index].standing = .idle }
         relayTimers.cancelAll()
@@ -63,7 +66,7 @@ extension PathFinder {
 
     /// Checks for the peer's credentials, the present and the ones before, find it.
     private mutating func noteFragment(_ slot: Int) {
-        guard let fragment = slots[slot]?.credentials.ufrag, fragments[slot].last != fragment else { return }
+        guard let fragment = slots[slot]?.fragment(), fragments[slot].last != fragment else { return }
         fragments[slot].append(fragment)
         slotOfFragment[fragment] = slot
         if fragments[slot].count > 2 { slotOfFragment[fragments[slot].removeFirst()] = nil }
@@ -110,12 +113,14 @@ extension PathFinder {
                 needsOpeners = true
                 worldIsStale = true
             case .wantsGathering: gather(at: now)
+            case .suspects(let base): suspect(base, at: now)
             case .heard(let source): heard(source, of: slot, at: now)
             case .event(.ended(_, let why)): failure = why
             case .event(let event): output(.event(event))
             }
         }
         noteFragment(slot)
+        deadlines[slot] = slots[slot]?.deadline()
         if let failure { remove(slot, failure, at: now) }
     }
 
@@ -141,11 +146,38 @@ extension PathFinder {
             return output(.send(socket, bytes, to: endpoint, timeToLive: timeToLive))
         }
         if let id = PathPacket.requestID(bytes) { transactions.note(id, of: slot) }
-        if let link = links.first(where: { $0.base == base }) {
+        if let link = link(of: base) {
             output(.send(link.socket, bytes, to: endpoint, timeToLive: timeToLive))
         } else if let index = relays.firstIndex(where: { $0.base == base }) {
             handleRelay(index, .send(bytes, to: endpoint), at: now)
         }
+    }
+
+    /// Sends payload from a base that leads to the peer, which has answered checks there; false when the base is gone.
+    mutating func transmit(_ batch: PacketBatch, on way: ICEBaseEndpoint, of slot: Int, at now: Instant) -> Bool {
+        let number = way.base.number
+        if number >= PathPeer.firstOwnBase {
+            guard let socket = socketOfPeer[PathPeerSocket(slot: slot, number: number)] else { return false }
+            if slots[slot]?.sockets[number]?.isStream == true {
+                output(.offer(socket, PathStreamFrames.frames(batch)))
+            } else {
+                output(.sendBatch(socket, batch, to: way.endpoint))
+            }
+            return true
+        }
+        for index in links.indices where links[index].base == way.base {
+            output(.sendBatch(links[index].socket, batch, to: way.endpoint))
+            return true
+        }
+        if let link = renewal?.former, link.base == way.base {
+            output(.sendBatch(link.socket, batch, to: way.endpoint))
+            return true
+        }
+        for index in relays.indices where relays[index].base == way.base {
+            handleRelay(index, .sendBatch(batch, to: way.endpoint), at: now)
+            return true
+        }
+        return false
     }
 
     // MARK: Sockets

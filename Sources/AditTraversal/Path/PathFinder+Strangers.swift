@@ -15,20 +15,11 @@ extension PathFinder {
         of slot: Int,
         at now: Instant
     ) -> Bool {
-        guard let peer = slots[slot], !isServer(endpoint.address) else { return true }
+        if isServer(endpoint.address) { return true }
         // An answer is no bigger than what was asked, and goes to where that came from.
         if case .answer = PathPacket.kind(bytes) { return true }
-        return strangers.mayReach(endpoint.address, for: peer.id, purpose(of: peer, base, endpoint), at: now)
-    }
-
-    private func purpose(of peer: PathPeer, _ base: ICEBaseID, _ endpoint: IPEndpoint) -> PathStrangers.Purpose {
-        if peer.vouched == endpoint.address.unmapped, peer.search?.isRunning == true {
-            switch peer.sockets[base.number]?.use {
-            case .search, .sampler: return .search
-            case .opener, .punch, .stream, nil: break
-            }
-        }
-        return peer.world.nat.udp.isBlocked ? .hopelessDatagram : .datagram
+        guard let (peer, purpose) = slots[slot]?.purpose(base, endpoint) else { return true }
+        return strangers.mayReach(endpoint.address, for: peer, purpose, at: now)
     }
 
     /// Whether a socket may be opened: one that connects to somebody is a packet to them.
@@ -63,5 +54,21 @@ extension PathFinder {
         world.serverAddresses.contains(address)
             || configuration.server.stunTCP.contains { $0.address == address }
             || configuration.server.stun.contains { $0.address == address }
+    }
+}
+
+extension PathPeer {
+    /// Whose packet to an endpoint is, and what it is for; asked in place, as `deadline()` is.
+    fileprivate mutating func purpose(
+        _ base: ICEBaseID,
+        _ endpoint: IPEndpoint
+    ) -> (peer: PathPeerID, purpose: PathStrangers.Purpose) {
+        if vouched == endpoint.address.unmapped, search?.isRunning == true {
+            switch sockets[base.number]?.use {
+            case .search, .sampler: return (id, .search)
+            case .opener, .punch, .stream, nil: break
+            }
+        }
+        return (id, world.nat.udp.isBlocked ? .hopelessDatagram : .datagram)
     }
 }

@@ -10,11 +10,14 @@ package import AditCore
 /// dropped, and never answered.
 package struct PathFinder: SocketMachine {
     package typealias Event = PathEvent
+    package static let takesBatches = true
 
     /// What a socket is for.
     enum SocketUse: Sendable, Hashable {
         /// A shared UDP socket, by its place among `links`.
         case link(Int)
+        /// A shared UDP socket that is to take another one's place, or whose place was taken.
+        case spare
         /// The listener that all peers share.
         case door
         /// A connection to it from somebody who has not said who it is.
@@ -32,6 +35,8 @@ package struct PathFinder: SocketMachine {
 
     /// One UDP socket for each local address.
     var links: [PathLink] = []
+    var renewal: PathRenewal?
+    var renewedAt: Instant?
     var door: PathDoor?
     var relays: [PathRelay] = []
     var world: PathWorld
@@ -43,6 +48,8 @@ package struct PathFinder: SocketMachine {
     var worldIsStale = false
 
     var slots: [PathPeer?] = []
+    /// When each peer's timer is due, as `drain` found it: payload changes none of them.
+    var deadlines: [Instant?] = []
     var slotOfPeer: [PathPeerID: Int] = [:]
     var slotOfFragment: [String: Int] = [:]
     var fragments: [[String]] = []
@@ -120,12 +127,30 @@ package struct PathFinder: SocketMachine {
         settle(at: now)
     }
 
-    /// Sends a datagram on the path to a peer; false when there is none.
-    package mutating func send(_ payload: [UInt8], to peer: PathPeerID, at now: Instant) -> Bool {
-        guard let slot = slotOfPeer[peer], slots[slot]?.send(payload: payload) == true else { return false }
-        drain(slot, at: now)
-        settle(at: now)
-        return true
+    /// Sends packets on the path to a peer; false when there is none. Like those of any network they may be lost.
+    ///
+    /// While a direct path is in doubt they go through the relay too, so that the peer may get them twice.
+    package mutating func send(_ batch: PacketBatch, to peer: PathPeerID, at now: Instant) -> Bool {
+        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way else { return false }
+        if slots[slot]?.mayBeLost(at: now) == true {
+            let other = slots[slot]?.otherWay(at: now)
+            drain(slot, at: now)
+            if let other { _ = transmit(batch, on: other, of: slot, at: now) }
+        }
+        return transmit(batch, on: way, of: slot, at: now)
+    }
+
+    /// What any network carries of a datagram, in bytes.
+    package static let leastPacketSize = 1200
+    /// How large packets to a peer may be in a TCP connection, in bytes.
+    package static let streamPacketSize = 4096
+
+    /// How large packets to a peer may be now, in bytes.
+    package func packetSize(to peer: PathPeerID, at now: Instant) -> Int {
+        guard let slot = slotOfPeer[peer], let path = slots[slot], let way = path.way,
+            path.sockets[way.base.number]?.isStream == true, !path.isInDoubt(at: now)
+        else { return Self.leastPacketSize }
+        return Self.streamPacketSize
     }
 
     /// Measures a round trip on the path to a peer, told as `roundTrip`; nothing happens without a path.
@@ -157,6 +182,13 @@ package struct PathFinder: SocketMachine {
     package mutating func update(server: PathServer, at now: Instant) {
         guard server != configuration.server else { return }
         replace(server: server, at: now)
+        settle(at: now)
+    }
+
+    /// The server is there again, and may be another process: it is asked whether it relays still.
+    package mutating func serverIsBack(at now: Instant) {
+        for index in relays.indices where relays[index].standing == .ready { handleRelay(index, .verify, at: now) }
+        startRelays(at: now)
         settle(at: now)
     }
 
@@ -229,10 +261,7 @@ package struct PathFinder: SocketMachine {
 
     package var nextDeadline: Instant? {
         var earliest = gatheringDeadline
-        for slot in slots.indices {
-            guard let deadline = slots[slot]?.nextDeadline else { continue }
-            earliest = min(earliest ?? deadline, deadline)
-        }
+        for case let deadline? in deadlines { earliest = min(earliest ?? deadline, deadline) }
         return earliest
     }
 

@@ -25,6 +25,10 @@ struct PathGathering: Sendable {
     private(set) var servers: [IPEndpoint]
     /// As what each saw the socket; nil while it has not answered.
     private(set) var seen: [IPEndpoint?] = []
+    /// The same when they were asked last; empty the first time.
+    private(set) var former: [IPEndpoint?] = []
+    /// Whether a server has seen something else than the time before.
+    private(set) var hasChanged = false
     /// When the servers were asked; nil before.
     private(set) var askedAt: Instant?
     private var questions: [Question] = []
@@ -36,8 +40,10 @@ struct PathGathering: Sendable {
         seen = Array(repeating: nil, count: self.servers.count)
     }
 
-    /// Asks every server; what was seen before stays until it is seen anew.
+    /// Asks every server; what was seen before stays until one sees something else.
     mutating func begin(using random: inout any RandomNumberGenerator & Sendable, at now: Instant) {
+        former = askedAt == nil ? [] : seen
+        hasChanged = false
         askedAt = now
         noticed = .zero
         questions = servers.map { server in
@@ -66,12 +72,40 @@ struct PathGathering: Sendable {
             if case .success(let message, _) = outcome, let endpoint = message.mappedEndpoint,
                 Self.isPlausible(endpoint, server: remote)
             {
-                seen[index] = endpoint
+                note(endpoint, by: index)
             }
             return true
         }
         return false
     }
+
+    private mutating func note(_ endpoint: IPEndpoint, by index: Int) {
+        if let old = seen[index], old != endpoint, !hasChanged {
+            // What the others saw was the same mapping, or as old a one.
+            hasChanged = true
+            for other in questions.indices where !questions[other].isOver { seen[other] = nil }
+        }
+        seen[index] = endpoint
+    }
+
+    /// As what a server saw the socket last; nil when it never answered.
+    func answer(of server: IPEndpoint) -> IPEndpoint? { servers.firstIndex(of: server).flatMap { seen[$0] } }
+
+    /// As what a server saw the socket when it was asked the time before; nil when it did not answer.
+    func formerAnswer(of server: IPEndpoint) -> IPEndpoint? {
+        guard let index = servers.firstIndex(of: server), index < former.count else { return nil }
+        return former[index]
+    }
+
+    /// Whether all servers saw the same the time before.
+    var wasConstant: Bool {
+        let answers = former.compactMap { $0 }
+        return answers.count > 1 && Set(answers).count == 1
+    }
+
+    /// What each server saw, from which conclusions may be drawn: what one alone has seen anew says nothing until the others have
+    /// answered too.
+    var judged: [IPEndpoint?] { isDone || former.isEmpty ? seen : former }
 
     /// When `nextTransmission` is to be asked; nil when all is over.
     var nextDeadline: Instant? {
@@ -80,6 +114,9 @@ struct PathGathering: Sendable {
 
     /// Whether every server has answered or was given up.
     var isDone: Bool { askedAt != nil && questions.allSatisfy(\.isOver) }
+
+    /// Whether servers are asked for the first time, and not all have answered.
+    var isFirst: Bool { !isDone && former.isEmpty && !servers.isEmpty }
 
     /// The answers in the order of the questions.
     var answers: [IPEndpoint] { seen.compactMap { $0 } }

@@ -18,6 +18,12 @@ struct PathLink: Sendable {
     var gathering: PathGathering
     /// Where a router forwards to it.
     var mapped: IPEndpoint?
+    /// When the NAT began to map it as it does now; nil until it is open.
+    var mappedSince: Instant?
+    /// When something came last.
+    var heardAt: Instant?
+    /// How old its mappings become.
+    var age = PathMappingAge()
     /// Whether the system gave no socket.
     var isClosed = false
 

@@ -19,7 +19,7 @@ enum PathNATInference {
     }
 
     private static func look(at link: PathLink, _ nat: inout PathNAT, at now: Instant) {
-        let answers = link.gathering.answers
+        let answers = link.gathering.judged.compactMap { $0 }
         guard let first = answers.first else {
             if nat.udp.kind == nil, link.gathering.isSilent(at: now) { nat.udp.kind = .blocked }
             return
@@ -46,7 +46,7 @@ enum PathNATInference {
     private static func mapping(_ gathering: PathGathering) -> MappingBehavior {
         var seenOf: [IPAddress: Set<IPEndpoint>] = [:]
         var countOf: [IPAddress: Int] = [:]
-        for (server, seen) in zip(gathering.servers, gathering.seen) {
+        for (server, seen) in zip(gathering.servers, gathering.judged) {
             guard let seen else { continue }
             seenOf[server.address, default: []].insert(seen)
             countOf[server.address, default: 0] += 1

@@ -18,6 +18,38 @@ enum PathPacket {
         case payload
     }
 
+    /// Whether a packet begins as every STUN message does (RFC 8489 section 5): what does not is payload.
+    static func mayBeSTUN(_ packet: ArraySlice<UInt8>) -> Bool {
+        packet.first.map { $0 < 0x40 } ?? false
+    }
+
+    /// The packets of a batch in order: each that may be a STUN message for itself, runs of others as batches.
+    static func parts(of batch: PacketBatch) -> [PacketBatch] {
+        var parts: [PacketBatch] = []
+        var run = PacketRun()
+        for index in 0..<batch.count {
+            let packet = batch.bytes[batch.range(index)]
+            if mayBeSTUN(packet) {
+                if let part = run.take() { parts.append(part) }
+                parts.append(PacketBatch(Array(packet)))
+            } else if let part = run.append(packet) {
+                parts.append(part)
+            }
+        }
+        if let part = run.take() { parts.append(part) }
+        return parts
+    }
+
+    /// Whether one of the packets may be a STUN message.
+    static func mayHoldSTUN(_ batch: PacketBatch) -> Bool {
+        var start = 0
+        while start < batch.bytes.count {
+            if batch.bytes[start] < 0x40 { return true }
+            start += batch.segmentSize
+        }
+        return false
+    }
+
     static func kind(_ bytes: [UInt8]) -> Kind {
         let span = bytes.span.bytes
         guard STUNMessage.looksLikeSTUN(span), span.bigEndianUInt32(at: 4) == STUNMessage.magicCookie else {

@@ -8,6 +8,7 @@ extension PathPeer {
     mutating func handleAgent(_ input: ICEInput, at now: Instant) {
         agent.handle(input, at: now)
         for source in agent.takeSources() { output(.heard(source)) }
+        for base in agent.takeGivenUp() { suspect(base, at: now) }
         while let next = agent.nextOutput() {
             switch next {
             case .send(let bytes, let base, let endpoint, let timeToLive):
@@ -46,6 +47,8 @@ extension PathPeer {
         accept(from: pair)
         if case .opener? = sockets[pair.base.number]?.use { output(.learntNeedOfOpeners) }
         if pair.isRelayed {
+            // What stands by is to carry whole packets, without the longer header of an indication.
+            if pair.local.type == .relayed { output(.bind(pair.base, pair.remote.endpoint)) }
             // The relay has seen the peer send from there, and the peer has answered what was sent there.
             if pair.local.type == .relayed, pair.remote.type != .relayed, provenAddresses.count < Self.endpointLimit {
                 provenAddresses.insert(pair.remote.endpoint.address)
@@ -61,15 +64,24 @@ extension PathPeer {
     private mutating func select(_ pair: ICEPair, at now: Instant) {
         accept(from: pair)
         if pair.local.type == .relayed { output(.bind(pair.base, pair.remote.endpoint)) }
+        let isChange = selected?.base != pair.base || selected?.remote.endpoint != pair.remote.endpoint
         selected = pair
+        if isChange { renewDoubt(at: now) }
         if pair.isRelayed {
             tactic = nil
+            // It was taken for a direct one before.
+            if attemptAt != nil, !isAttemptOver, timers[.over] == nil {
+                timers.set(.over, at: now + world.timing.patience)
+                considerTactics(at: now)
+            }
+            // The lost path is asked for a while whether it answers again; only then everything begins anew.
+            if lostAt == now, timers[.retry] != nil { timers.set(.retry, at: now + world.timing.recheck) }
             if isAttemptOver, timers[.retry] == nil { scheduleRetry(at: now) }
         } else {
             note(tacticOf: pair)
             tactic = tacticOfBase[pair.base] ?? .plain
             for timer in [Timer.tcp, .openers, .search, .over, .retry] { timers.cancel(timer) }
-            retryPause = world.timing.retry
+            retryPause = world.timing.recovery
             timers.set(.tidy, at: now + .seconds(3))
             found(on: pair.base, at: now)
         }
@@ -101,6 +113,8 @@ extension PathPeer {
     private mutating func lost(_ pair: ICEPair, at now: Instant) {
         guard let selected, selected.base == pair.base, selected.remote.endpoint == pair.remote.endpoint else { return }
         self.selected = nil
+        lostAt = now
+        suspect(pair.base, at: now)
         tactic = nil
         tacticOfBase[pair.base] = nil
         updateReport(at: now)
@@ -127,14 +141,5 @@ extension PathPeer {
         let jitter = Duration.milliseconds(Int64(random.next() % 1000))
         timers.set(.retry, at: now + retryPause + jitter)
         retryPause = min(retryPause * 2, world.timing.retryLimit)
-    }
-
-    // MARK: Payload
-
-    /// Sends payload on the path; false when there is none.
-    mutating func send(payload: [UInt8]) -> Bool {
-        guard let selected else { return false }
-        send(payload, on: selected.base, to: selected.remote.endpoint)
-        return true
     }
 }

@@ -45,8 +45,17 @@ extension PathPeer {
     /// Hands local candidates that are new to the agent.
     mutating func tellLocal(at now: Instant) {
         let wanted = world.candidates.filter { isAllowed($0.candidate) }
-        for old in told where !wanted.contains(old) && !wanted.contains(where: { $0.base == old.base }) {
-            handleAgent(.baseLost(old.base), at: now)
+        for base in leaving where !world.leaving.contains(base) {
+            handleAgent(.baseLost(base), at: now)
+            leaving.remove(base)
+        }
+        for old in told where !wanted.contains(where: { $0.base == old.base }) && !leaving.contains(old.base) {
+            if world.leaving.contains(old.base) {
+                leaving.insert(old.base)
+                handleAgent(.baseLeaves(old.base), at: now)
+            } else {
+                handleAgent(.baseLost(old.base), at: now)
+            }
         }
         let new = wanted.filter { !told.contains($0) }
         told = wanted
@@ -61,13 +70,18 @@ extension PathPeer {
     mutating func take(_ signal: PathSignal, at now: Instant) -> Bool {
         switch exchange.receive(signal, at: now) {
         case .ended: return false
-        case .nothing: break
+        case .nothing:
+            if keepsItsOwn, let remote { take(remote, isNewSession: false, at: now) }
         case .description(let description, let isNewSession):
             take(description, isNewSession: isNewSession, at: now)
         }
+        if exchange.peerHas(credentials) { expectsAnswer = false }
         if exchange.isDue { tellSoon(at: now) }
         return true
     }
+
+    /// Whether the peer has seen that this end began anew, and stays with the credentials that it told before.
+    private var keepsItsOwn: Bool { areCredentialsFresh && exchange.peerHas(credentials) }
 
     private mutating func take(_ description: PathDescription, isNewSession: Bool, at now: Instant) {
         let old = remote
@@ -79,7 +93,11 @@ extension PathPeer {
             tcp = nil
             search = nil
         }
-        if isNewSession || description.credentials != old?.credentials { pair(description, at: now) }
+        if isNewSession || description.credentials != old?.credentials || keepsItsOwn { pair(description, at: now) }
+        for candidate in heard where !description.candidates.contains(candidate) {
+            heard.remove(candidate)
+            handleAgent(.remoteGone(candidate), at: now)
+        }
         var hasNew = false
         for candidate in description.candidates where isWorthwhile(candidate) && !heard.contains(candidate) {
             heard.insert(candidate)
@@ -106,7 +124,14 @@ extension PathPeer {
     private mutating func pair(_ description: PathDescription, at now: Instant) {
         heard.removeAll()
         isRemoteDone = false
-        if !areCredentialsFresh { renew(at: now) }
+        if areCredentialsFresh {
+            // A peer that has not seen them will answer them with others. Two that each answer the other would never end.
+            expectsAnswer = !exchange.peerHas(credentials)
+        } else if expectsAnswer {
+            expectsAnswer = false
+        } else {
+            renew(at: now)
+        }
         areCredentialsFresh = false
         handleAgent(.remoteCredentials(description.credentials), at: now)
         beginAttempt(at: now)

@@ -77,17 +77,22 @@ extension PathPeer {
     /// A datagram came to a UDP socket of its own.
     mutating func socketReceived(_ number: UInt32, _ bytes: [UInt8], from remote: IPEndpoint, at now: Instant) {
         guard let socket = sockets[number] else { return }
-        let span = bytes.span.bytes
-        if STUNMessage.looksLikeSTUN(span) {
+        if STUNMessage.looksLikeSTUN(bytes.span.bytes) {
             switch socket.use {
             case .opener: if openerAnswered(bytes, from: remote, at: now) { return }
             case .sampler: if samplerAnswered(bytes, from: remote, at: now) { return }
             case .search, .punch, .stream: break
             }
             handleAgent(.received(bytes, on: ICEBaseID(number), from: remote), at: now)
-        } else if validEndpoints.contains(ICEBaseEndpoint(base: ICEBaseID(number), endpoint: remote)) {
-            output(.event(.received(bytes, from: id)))
+        } else if isPayload(on: number, from: remote) {
+            heard(on: ICEBaseEndpoint(base: ICEBaseID(number), endpoint: remote), at: now)
+            output(.event(.received(PacketBatch(bytes), from: id)))
         }
+    }
+
+    /// Whether what is no STUN message is the peer's payload there.
+    func isPayload(on number: UInt32, from remote: IPEndpoint) -> Bool {
+        validEndpoints.contains(ICEBaseEndpoint(base: ICEBaseID(number), endpoint: remote))
     }
 
     mutating func socketConnected(_ number: UInt32, local: IPEndpoint, remote: IPEndpoint, at now: Instant) {
@@ -148,13 +153,12 @@ extension PathPeer {
             if case .punch(let id) = socket.use { handlePunch(.bytes(id, bytes), at: now) }
             return
         }
-        let packets = sockets[number]?.frames.take(bytes) ?? []
-        let base = ICEBaseID(number)
-        for packet in packets {
-            if STUNMessage.looksLikeSTUN(packet.span.bytes) {
-                handleAgent(.received(packet, on: base, from: remote), at: now)
-            } else if validEndpoints.contains(ICEBaseEndpoint(base: base, endpoint: remote)) {
-                output(.event(.received(packet, from: id)))
+        for batch in sockets[number]?.frames.take(bytes) ?? [] {
+            if STUNMessage.looksLikeSTUN(batch.bytes.span.bytes) {
+                handleAgent(.received(batch.bytes, on: ICEBaseID(number), from: remote), at: now)
+            } else if isPayload(on: number, from: remote) {
+                heard(on: ICEBaseEndpoint(base: ICEBaseID(number), endpoint: remote), at: now)
+                output(.event(.received(batch, from: id)))
             }
         }
     }

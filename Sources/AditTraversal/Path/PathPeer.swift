@@ -28,6 +28,8 @@ struct PathPeer: Sendable {
         case learntNeedOfOpeners
         /// What servers saw is too old.
         case wantsGathering
+        /// A shared base has gone silent: servers may see it as something else than before.
+        case suspects(ICEBaseID)
         /// Something with the peer's key came from an address.
         case heard(ICESource)
         case event(PathEvent)
@@ -69,19 +71,30 @@ struct PathPeer: Sendable {
     var credentials: ICECredentials
     /// Whether the peer's present credentials belong to others of ours than the present ones.
     var areCredentialsFresh = true
+    /// Whether the peer will answer ours with others, because it told its present ones before it knew of ours.
+    var expectsAnswer = false
     var remote: PathDescription?
     var told: [PathWorld.Candidate] = []
+    /// Bases that were told and are about to go.
+    var leaving: Set<ICEBaseID> = []
     var isLocalDone = false
     var heard: Set<ICECandidate> = []
     var isRemoteDone = false
 
-    var selected: ICEPair?
+    var selected: ICEPair? {
+        didSet { way = selected.map { ICEBaseEndpoint(base: $0.base, endpoint: $0.remote.endpoint) } }
+    }
+    /// Where payload leaves and where it goes; nil while there is no path.
+    private(set) var way: ICEBaseEndpoint?
+    var doubt = PathDoubt()
     var report: PathReport
     let begunAt: Instant
     /// When both ends knew enough to begin; nil while the peer has not answered.
     var attemptAt: Instant?
     var isAttemptOver = false
     var retryPause: Duration
+    /// When a path was lost last.
+    var lostAt: Instant?
     var packetsSpent = 0
     var relayTransport = PathRelayTransport.udp
 
@@ -168,6 +181,15 @@ struct PathPeer: Sendable {
         }
         return earliest
     }
+
+    // What a finder asks after each packet is `mutating`, so that it is asked in place: what is only read out of an optional place
+    // is copied first, and a peer is large.
+
+    /// By which fragment checks for it are found.
+    mutating func fragment() -> String { credentials.ufrag }
+
+    /// When `.timer` is due.
+    mutating func deadline() -> Instant? { nextDeadline }
 
     mutating func output(_ output: Output) { outputs.append(output) }
 

@@ -13,6 +13,8 @@ struct PathRelay: Sendable {
         case starting
         /// It relays.
         case ready
+        /// It relays, and another one takes its place.
+        case leaving
         /// There is no allocation, and none is asked for before the next gathering.
         case failed
     }
@@ -23,7 +25,9 @@ struct PathRelay: Sendable {
     var client: TURNClient
     /// How far it is.
     var standing = Standing.idle
-    /// The connection to the server; nil over UDP, which goes by a shared socket.
+    /// The shared socket by which it goes over UDP.
+    var link: ICEBaseID?
+    /// The connection to the server; nil over UDP.
     var stream: SocketID?
     /// The relay's endpoint.
     var relayed: IPEndpoint?

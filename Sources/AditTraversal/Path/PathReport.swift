@@ -27,6 +27,8 @@ package enum PathRelayTransport: String, Sendable, Hashable, CaseIterable {
     case udp
     case tcp
     case tls
+    /// Through the sessions that both devices have with the server.
+    case session
 }
 
 /// By which means a direct path was found, as `--tactic` names them.

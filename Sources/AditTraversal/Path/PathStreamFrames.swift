@@ -7,30 +7,46 @@ internal import AditCore
 struct PathStreamFrames: Sendable {
     private var pending: [UInt8] = []
 
-    /// The packets that are whole by now.
+    /// What is whole by now, in order: each STUN message for itself, other packets in batches.
     ///
     /// At most one packet, 65 537 bytes, and what the driver read at once are held.
-    mutating func take(_ bytes: [UInt8]) -> [[UInt8]] {
-        pending += bytes
-        var packets: [[UInt8]] = []
+    mutating func take(_ bytes: [UInt8]) -> [PacketBatch] {
+        if pending.isEmpty { pending = bytes } else { pending += bytes }
+        var batches: [PacketBatch] = []
+        var run = PacketRun()
         var start = 0
         while pending.count - start >= 2 {
             let length = Int(pending[start]) << 8 | Int(pending[start + 1])
             guard pending.count - start - 2 >= length else { break }
-            if length > 0 { packets.append(Array(pending[start + 2..<start + 2 + length])) }
+            let packet = pending[start + 2..<start + 2 + length]
             start += 2 + length
+            guard length > 0 else { continue }
+            if PathPacket.mayBeSTUN(packet) {
+                if let batch = run.take() { batches.append(batch) }
+                if length <= PacketBatch.byteLimit { batches.append(PacketBatch(Array(packet))) }
+            } else if let batch = run.append(packet) {
+                batches.append(batch)
+            }
         }
-        pending.removeFirst(start)
-        return packets
+        if let batch = run.take() { batches.append(batch) }
+        if start == pending.count { pending = [] } else { pending.removeFirst(start) }
+        return batches
     }
 
     /// A packet as it goes over the connection; nil when it is too long.
     static func frame(_ packet: [UInt8]) -> [UInt8]? {
-        guard packet.count <= 65_535 else { return nil }
+        packet.count <= PacketBatch.byteLimit ? frames(PacketBatch(packet)) : nil
+    }
+
+    /// Packets as they go over the connection.
+    static func frames(_ batch: PacketBatch) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(packet.count + 2)
-        bytes.appendBigEndian(UInt16(packet.count))
-        bytes += packet
+        bytes.reserveCapacity(batch.bytes.count + 2 * batch.count)
+        for index in 0..<batch.count {
+            let range = batch.range(index)
+            bytes.appendBigEndian(UInt16(range.count))
+            bytes += batch.bytes[range]
+        }
         return bytes
     }
 }

@@ -17,6 +17,8 @@ struct PathWorld: Sendable, Equatable {
     var timing: PathTiming
     /// What was gathered so far.
     var candidates: [Candidate] = []
+    /// What still works and is told no more, since something else takes its place.
+    var leaving: Set<ICEBaseID> = []
     /// Whether that is all.
     var isComplete = false
     /// What is known of the NAT in front of this machine.

@@ -99,7 +99,7 @@ package struct PortMappingClient: SocketMachine {
         case .connected(let id, _, _): probeConnected(id, now)
         case .accepted(let id, let listener, _, let remote): probeAccepted(id, by: listener, remote)
         case .bytes(let id, let bytes): probeBytes(id, bytes, now)
-        case .timer: break
+        case .receivedBatch, .timer: break
         }
         advance(now)
     }

@@ -20,6 +20,13 @@ package protocol SocketMachine: Sendable {
 
     /// When `.timer` is to be handed in; nil for never.
     var nextDeadline: Instant? { get }
+
+    /// Whether datagrams that came together may be handed in as one `.receivedBatch`; else each comes as `.received`.
+    static var takesBatches: Bool { get }
+}
+
+extension SocketMachine {
+    package static var takesBatches: Bool { false }
 }
 
 /// The number of a socket or a request; the machine chooses it, and never uses it twice.
@@ -57,8 +64,12 @@ package enum SocketOutput<Event: Sendable & Equatable>: Sendable, Equatable {
     case open(SocketID, SocketKind)
     /// Send a datagram; `timeToLive` is set for this one alone, nil for the system's usual.
     case send(SocketID, [UInt8], to: IPEndpoint, timeToLive: UInt8?)
-    /// Write bytes to a TCP connection.
+    /// Send datagrams, as few calls of the system as it takes.
+    case sendBatch(SocketID, PacketBatch, to: IPEndpoint)
+    /// Write bytes to a TCP connection, which is closed as `denied` when too many wait already.
     case write(SocketID, [UInt8])
+    /// Write bytes to a TCP connection, all of them, or none where too many wait already: packets that may be lost.
+    case offer(SocketID, [UInt8])
     /// Close a socket, or give a request up; no input names it afterwards. `isAbrupt` resets a TCP connection.
     case close(SocketID, isAbrupt: Bool)
     /// Send an HTTP request on a connection of its own. Answered by `response` or `closed`, after which the id is spent.
@@ -73,6 +84,8 @@ package enum SocketInput: Sendable, Equatable {
     case opened(SocketID, local: IPEndpoint)
     /// A datagram came.
     case received(SocketID, [UInt8], from: IPEndpoint)
+    /// Datagrams of one sender came, one right behind the other; only to a machine that `takesBatches`.
+    case receivedBatch(SocketID, PacketBatch, from: IPEndpoint)
     /// A router or host refused a datagram that the socket had sent (ICMP, RFC 792).
     case refused(SocketID, SocketRefusal)
     /// A TCP connection is there.

@@ -69,26 +69,63 @@ extension TURNClient {
     }
 
     mutating func send(_ bytes: [UInt8], to peer: IPEndpoint, at now: Instant) {
-        guard state == .allocated, bytes.count <= 0xFF00 else { return }
+        guard bytes.count <= Self.payloadLimit, maySend(to: peer, at: now) else { return }
+        var message: [UInt8] = []
+        encode(bytes[...], to: peer, into: &message)
+        outputs.append(.transmit(message))
+    }
+
+    /// A message for each packet, so that a run of packets becomes a run of messages (RFC 8656 section 12.4).
+    mutating func send(_ batch: PacketBatch, to peer: IPEndpoint, at now: Instant) {
+        guard batch.segmentSize <= Self.payloadLimit, maySend(to: peer, at: now) else { return }
+        let isStream = configuration.transport != .udp
+        var messages: [UInt8] = []
+        messages.reserveCapacity(batch.bytes.count + batch.count * 8)
+        var length = 0
+        for index in 0..<batch.count {
+            let before = messages.count
+            encode(batch.bytes[batch.range(index)], to: peer, into: &messages)
+            guard !isStream else { continue }
+            if messages.count > PacketBatch.byteLimit {
+                // Headers may make one batch too many of it.
+                let rest = Array(messages[before...])
+                outputs.append(.transmitBatch(PacketBatch(bytes: Array(messages[..<before]), segmentSize: length)))
+                messages = rest
+                length = 0
+            }
+            length = max(length, messages.count - before)
+            if length == 0 { length = messages.count }
+        }
+        outputs.append(
+            isStream ? .offer(messages) : .transmitBatch(PacketBatch(bytes: messages, segmentSize: length))
+        )
+    }
+
+    /// The longest payload that any message has room for.
+    private static let payloadLimit = 0xFF00
+
+    /// Whether the server is there and the peer is let in, or about to be: the server reads what asks for it first.
+    private mutating func maySend(to peer: IPEndpoint, at now: Instant) -> Bool {
+        guard state == .allocated else { return false }
+        if channels[peer] != nil { return true }
+        if permissions[peer.address] == nil { permit(peer.address, at: now) }
+        return permissions[peer.address] != nil
+    }
+
+    /// ChannelData, or a Send indication where no channel is bound yet.
+    private mutating func encode(_ payload: ArraySlice<UInt8>, to peer: IPEndpoint, into bytes: inout [UInt8]) {
         if let channel = channels[peer], channel.isBound {
-            var message: [UInt8] = []
-            message.reserveCapacity(bytes.count + 8)
-            ChannelData.encode(channel.number, bytes, isPadded: configuration.transport != .udp, into: &message)
-            outputs.append(.transmit(message))
+            // Padding is for streams alone (section 12.5).
+            ChannelData.encode(channel.number, payload, isPadded: configuration.transport != .udp, into: &bytes)
             return
         }
-        if permissions[peer.address] == nil, channels[peer] == nil { permit(peer.address, at: now) }
-        guard permissions[peer.address] != nil || channels[peer] != nil else { return }
         let message = STUNMessage(
             .indication,
             .send,
             transactionID: STUNTransactionID(using: &random),
-            attributes: [.xorPeerAddress(peer), .data(bytes)]
+            attributes: [.xorPeerAddress(peer), .data(Array(payload))]
         )
-        var encoded: [UInt8] = []
-        encoded.reserveCapacity(bytes.count + 56)
-        message.encode(into: &encoded)
-        outputs.append(.transmit(encoded))
+        message.encode(into: &bytes)
     }
 
     mutating func takeIndication(_ message: STUNMessage) {
@@ -108,7 +145,7 @@ extension TURNClient {
             permissions[peer.address] != nil || channels.keys.contains(where: { $0.address == peer.address })
         else { return }
         if let data {
-            outputs.append(.event(.data(data, from: peer)))
+            outputs.append(.event(.data(PacketBatch(data), from: peer)))
         } else if let error {
             outputs.append(.event(.refused(peer, type: error.type, code: error.code, data: error.data)))
         }

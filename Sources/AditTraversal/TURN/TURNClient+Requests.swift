@@ -10,6 +10,8 @@ struct TURNClientRequest: Sendable {
     enum Purpose: Sendable, Hashable {
         case allocate
         case refresh
+        /// Refreshes too, and gives up sooner.
+        case verify
         /// Gives the allocation back.
         case release
         /// Gives back what an earlier process left on the same 5-tuple, to allocate then.
@@ -24,11 +26,16 @@ struct TURNClientRequest: Sendable {
     var key: STUNIntegrityKey?
     /// How often the same was asked before, each time with another key or nonce.
     var attempt: Int
+    /// When it was sent first.
+    var sentAt: Instant
 }
 
 extension TURNClient {
     /// How often a request is repeated with another nonce.
     private static let attemptLimit = 4
+    /// Over UDP 5.5 s; over a stream, which repeats by itself, 2.5 s.
+    private static let verification = STUNTiming(transmissions: 4, lastWait: 4)
+    private static let streamVerification = STUNTiming(transmissions: 1, lastWait: 5)
 
     /// Sends a request.
     mutating func request(_ purpose: TURNClientRequest.Purpose, attempt: Int = 0, at now: Instant) {
@@ -55,17 +62,18 @@ extension TURNClient {
         let standard: STUNTiming = configuration.transport == .udp ? .standard : .reliable
         var timing = configuration.timing ?? standard
         if purpose == .release, configuration.transport == .udp { timing = STUNTiming(transmissions: 3, lastWait: 2) }
+        if purpose == .verify { timing = configuration.transport == .udp ? Self.verification : Self.streamVerification }
         var transaction = STUNTransaction(message, bytes: bytes, timing: timing, at: now)
         if let first = transaction.nextTransmission(at: now) { outputs.append(.transmit(first)) }
         requests.append(
-            TURNClientRequest(purpose: purpose, transaction: transaction, key: key, attempt: attempt)
+            TURNClientRequest(purpose: purpose, transaction: transaction, key: key, attempt: attempt, sentAt: now)
         )
     }
 
     private func method(of purpose: TURNClientRequest.Purpose) -> STUNMethod {
         switch purpose {
         case .allocate: .allocate
-        case .refresh, .release, .clear: .refresh
+        case .refresh, .verify, .release, .clear: .refresh
         case .permit: .createPermission
         case .bind: .channelBind
         }
@@ -79,7 +87,7 @@ extension TURNClient {
             // Over UDP a server does not owe a stranger more than it got.
             if key == nil { attributes.append(.other(type: STUNAttributeType.fill, Array(repeating: 0, count: 96))) }
             return attributes
-        case .refresh: return [.lifetime(configuration.lifetime)]
+        case .refresh, .verify: return [.lifetime(configuration.lifetime)]
         case .release, .clear: return [.lifetime(0)]
         case .permit(let addresses): return addresses.map { .xorPeerAddress(IPEndpoint($0, 0)) }
         case .bind(let peer): return [.channelNumber(channels[peer]?.number ?? 0), .xorPeerAddress(peer)]
@@ -109,7 +117,9 @@ extension TURNClient {
         guard state != .over, state != .idle else { return }
         let span = bytes.span.bytes
         if let (number, payload) = ChannelData.decode(span) {
-            if let peer = peers[number] { outputs.append(.event(.data(Array(bytes[payload]), from: peer))) }
+            if let peer = peers[number] {
+                outputs.append(.event(.data(PacketBatch(Array(bytes[payload])), from: peer)))
+            }
             return
         }
         guard let message = try? STUNMessage.decode(span), !message.isClassic else { return }
@@ -199,7 +209,7 @@ extension TURNClient {
             scheduleRefresh(lifetime, at: now)
             outputs.append(.event(.allocated(relayed: relayed, mapped: mapped)))
             upkeep(at: now)
-        case .refresh: scheduleRefresh(lifetime ?? configuration.lifetime, at: now)
+        case .refresh, .verify: scheduleRefresh(lifetime ?? configuration.lifetime, at: now)
         case .release: finish(.released)
         case .clear: self.request(.allocate, at: now)
         case .permit(let addresses): permitted(addresses, at: now)
@@ -224,6 +234,10 @@ extension TURNClient {
         case .clear: failure == .mismatch ? self.request(.allocate, at: now) : end(.mismatch)
         case .refresh:
             if failure == .timedOut, let expiry, now < expiry { return self.request(.refresh, at: now) }
+            end(failure)
+        case .verify:
+            // Where much waits to be sent the answer is late; what came meanwhile says as much.
+            if failure == .timedOut, let heardAt, heardAt > request.sentAt { return }
             end(failure)
         case .release: finish(.released)
         case .permit(let addresses): notPermitted(addresses, failure, at: now)

@@ -61,6 +61,8 @@ package struct TURNClient: Sendable {
     /// When the first permission or channel is to be refreshed.
     var upkeepAt: Instant?
     private var pending: [UInt8] = []
+    /// When the server last sent something.
+    var heardAt: Instant?
     var redirections = 0
     /// Whether an allocation that an earlier process left on this 5-tuple was given back.
     var hasCleared = false
@@ -103,8 +105,13 @@ package struct TURNClient: Sendable {
             state = .allocating
             pending = []
             request(.allocate, at: now)
-        case .received(let bytes): configuration.transport == .udp ? take(bytes, at: now) : takeStream(bytes, at: now)
+        case .received(let bytes):
+            heardAt = now
+            configuration.transport == .udp ? take(bytes, at: now) : takeStream(bytes, at: now)
         case .disconnected: if state != .over { end(.disconnected) }
+        case .receivedBatch(let batch):
+            heardAt = now
+            take(batch, at: now)
         case .permit(let address): permit(address, at: now)
         case .forget(let address):
             permissions[address] = nil
@@ -114,12 +121,16 @@ package struct TURNClient: Sendable {
             }
         case .bind(let peer): bind(peer, at: now)
         case .send(let bytes, let peer): send(bytes, to: peer, at: now)
+        case .sendBatch(let batch, let peer): send(batch, to: peer, at: now)
         case .credentials(let username, let password, let realm, let nonce):
             configuration.username = username
             configuration.password = password
             self.realm = realm ?? self.realm
             self.nonce = nonce ?? self.nonce
             key = nil
+        case .verify:
+            guard state == .allocated, !requests.contains(where: { $0.purpose == .verify }) else { return }
+            request(.verify, at: now)
         case .release: release(at: now)
         case .timer: advance(at: now)
         }
@@ -127,7 +138,10 @@ package struct TURNClient: Sendable {
 
     private mutating func takeStream(_ bytes: [UInt8], at now: Instant) {
         guard state != .over else { return }
-        pending += bytes
+        var pending = self.pending
+        self.pending = []
+        if pending.isEmpty { pending = bytes } else { pending += bytes }
+        var data = TURNChannelRun()
         var start = 0
         while start < pending.count {
             let count: Int?
@@ -138,11 +152,47 @@ package struct TURNClient: Sendable {
                 return end(.malformed)
             }
             guard let count, pending.count - start >= count else { break }
-            take(Array(pending[start..<(start + count)]), at: now)
+            take(pending[start..<(start + count)], &data, at: now)
             guard state != .over else { return }
             start += count
         }
-        pending.removeFirst(min(start, pending.count))
+        flush(&data)
+        self.pending = Array(pending[min(start, pending.count)...])
+    }
+
+    private mutating func take(_ batch: PacketBatch, at now: Instant) {
+        guard configuration.transport == .udp else { return }
+        guard batch.count > 1 else { return take(batch.bytes, at: now) }
+        var data = TURNChannelRun()
+        for index in 0..<batch.count {
+            guard state != .over else { return }
+            take(batch.bytes[batch.range(index)], &data, at: now)
+        }
+        flush(&data)
+    }
+
+    /// Takes one message: what came through one channel stays together.
+    private mutating func take(_ bytes: ArraySlice<UInt8>, _ data: inout TURNChannelRun, at now: Instant) {
+        guard state != .idle else { return }
+        let span = bytes.span.bytes
+        guard let (number, payload) = ChannelData.decode(span) else {
+            flush(&data)
+            return take(Array(bytes), at: now)
+        }
+        if data.number != number {
+            flush(&data)
+            data.number = number
+        }
+        let start = bytes.startIndex + payload.lowerBound
+        if let complete = data.run.append(bytes[start..<start + payload.count]) { tell(complete, of: number) }
+    }
+
+    private mutating func flush(_ data: inout TURNChannelRun) {
+        if let batch = data.run.take() { tell(batch, of: data.number) }
+    }
+
+    private mutating func tell(_ batch: PacketBatch, of number: UInt16) {
+        if let peer = peers[number] { outputs.append(.event(.data(batch, from: peer))) }
     }
 
     private mutating func release(at now: Instant) {
@@ -194,4 +244,10 @@ package struct TURNClient: Sendable {
         channels = [:]
         peers = [:]
     }
+}
+
+/// Packets that came through one channel, one after another.
+private struct TURNChannelRun {
+    var number: UInt16 = 0
+    var run = PacketRun()
 }

@@ -55,6 +55,8 @@ package enum TURNClientInput: Sendable, Equatable {
     case start
     /// A datagram from the server, or bytes of the connection.
     case received([UInt8])
+    /// Datagrams from the server.
+    case receivedBatch(PacketBatch)
     /// The connection to the server is over.
     case disconnected
     /// Let datagrams of an address in.
@@ -65,8 +67,12 @@ package enum TURNClientInput: Sendable, Equatable {
     case bind(IPEndpoint)
     /// Send a datagram to a peer; a permission is asked for when there is none.
     case send([UInt8], to: IPEndpoint)
+    /// Send packets to a peer, which may be lost; over a connection to the server all or none.
+    case sendBatch(PacketBatch, to: IPEndpoint)
     /// Use these from the next request on: the server gave new ones before the old ones expire.
     case credentials(username: String, password: String, realm: String?, nonce: String?)
+    /// The allocation, or the way to it, may be there no longer: it is refreshed now, and lost when nobody answers soon.
+    case verify
     /// Give the allocation back.
     case release
     /// The deadline passed.
@@ -77,6 +83,10 @@ package enum TURNClientInput: Sendable, Equatable {
 package enum TURNClientOutput: Sendable, Equatable {
     /// Send to the server: a datagram, or bytes of the connection.
     case transmit([UInt8])
+    /// Send these datagrams to the server.
+    case transmitBatch(PacketBatch)
+    /// Write these bytes on the connection to the server, all or none: packets that may be lost.
+    case offer([UInt8])
     /// Tell whoever runs the machine.
     case event(TURNClientEvent)
 }
@@ -85,8 +95,8 @@ package enum TURNClientOutput: Sendable, Equatable {
 package enum TURNClientEvent: Sendable, Equatable {
     /// The allocation is there: the relay's endpoint, and where the server sees this client.
     case allocated(relayed: IPEndpoint, mapped: IPEndpoint)
-    /// A datagram of a peer came.
-    case data([UInt8], from: IPEndpoint)
+    /// Datagrams of a peer came.
+    case data(PacketBatch, from: IPEndpoint)
     /// The permission is there.
     case permitted(IPAddress)
     /// The permission was refused, 403 most often.

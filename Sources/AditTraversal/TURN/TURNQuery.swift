@@ -146,6 +146,8 @@ package struct TURNQuery: SocketMachine {
                 } else {
                     outputs.append(.write(socket, bytes))
                 }
+            // Nothing is sent in batches here.
+            case .transmitBatch, .offer: break
             case .event(let event): take(event, at: now)
             }
         }
@@ -161,8 +163,8 @@ package struct TURNQuery: SocketMachine {
             client.handle(.permit(relayed.address), at: now)
         case .permitted: send(at: now)
         case .notPermitted(_, let failure): end(.refused(failure), at: now)
-        case .data(let bytes, let source):
-            guard bytes == payload, source == finding?.relayed, let sentAt else { return }
+        case .data(let batch, let source):
+            guard batch.bytes == payload, source == finding?.relayed, let sentAt else { return }
             end(.arrived(now - sentAt), at: now)
         case .released:
             if let finding { finish(.answered(finding)) }

@@ -166,7 +166,10 @@ struct ICEFuzzWorld {
         let key = STUNIntegrityKey(password: choice & 128 == 0 ? Self.password : "wrong")
         var data: [UInt8] = []
         message.encode(into: &data, fingerprint: true, integrity: .sha1) { key.sha1Code(of: $0) }
-        hand(.received(data, on: base, from: endpoint(next())))
+        let source = endpoint(next())
+        // Nobody can forge where a connection comes from.
+        if choice & 128 == 0, streams.contains(base) { silent[source.address.source] = Int.min / 2 }
+        hand(.received(data, on: base, from: source))
     }
 
     /// An answer to something that was sent.
@@ -185,7 +188,8 @@ struct ICEFuzzWorld {
         let key = STUNIntegrityKey(password: choice & 32 == 0 ? Self.peerPassword : "wrong")
         var data: [UInt8] = []
         message.encode(into: &data, fingerprint: true, integrity: .sha1) { key.sha1Code(of: $0) }
-        silent[asked.to.address.source] = Int.min / 2
+        // Only a success that the peer has protected shows that it is there.
+        if isGood, choice & 32 == 0 { silent[asked.to.address.source] = Int.min / 2 }
         hand(.received(data, on: asked.base, from: asked.to))
     }
 
@@ -199,7 +203,8 @@ struct ICEFuzzWorld {
             precondition(data.count <= 200, "a message is short")
             let refusal = ICEAddressFilter(own: [.v4(0xC0A8_0101)]).refusal(of: to, over: .tcp)
             let isConnected = refusal == .port && streams.contains(base)
-            precondition(refusal == nil || isConnected, "nobody is aimed at")
+            let hasAnswered = refusal == .port && to.port != 0 && silent[to.address.source, default: 0] < 0
+            precondition(refusal == nil || isConnected || hasAnswered, "nobody is aimed at")
             if data.first == 0, !isBlind { silent[to.address.source, default: 0] += 1 }
             precondition(silent[to.address.source, default: 0] <= 50 * 60, "what is sent to the silent is bounded")
             if sent.count < 256 { sent.append((data, base, to)) }

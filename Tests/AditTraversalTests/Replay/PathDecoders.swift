@@ -67,7 +67,16 @@ struct PathFuzzWorld {
             case 0, 1: signal()
             case 2:
                 guard let socket = chosenSocket() else { break }
-                finder.handle(.received(socket, take(64), from: endpoint()), at: now)
+                let packets = take(64)
+                if step & 8 == 0 || packets.isEmpty {
+                    finder.handle(.received(socket, packets, from: endpoint()), at: now)
+                } else {
+                    let size = 1 + Int(step >> 4)
+                    finder.handle(
+                        .receivedBatch(socket, PacketBatch(bytes: packets, segmentSize: size), from: endpoint()),
+                        at: now
+                    )
+                }
             case 3:
                 guard let socket = chosenSocket(), let packet = sent.popLast() else { break }
                 // What was sent comes back from where it went, or from elsewhere.
@@ -90,7 +99,7 @@ struct PathFuzzWorld {
                 finder.handle(.bytes(accepted, take(32)), at: now)
             default:
                 if step & 8 == 0 {
-                    _ = finder.send([1, 2, 3], to: Self.peer, at: now)
+                    _ = finder.send(PacketBatch(bytes: [1, 2, 3], segmentSize: 2), to: Self.peer, at: now)
                 } else {
                     finder.disconnect(Self.peer, at: now)
                 }
@@ -157,7 +166,8 @@ struct PathFuzzWorld {
             case .send(let id, let bytes, let to, _):
                 if to.address == Self.stranger.address { toStranger += 1 }
                 if sent.count < 64 { sent.append((id, bytes, to)) }
-            case .write, .close, .request, .event: break
+            case .sendBatch(_, let batch, _): precondition(batch.count <= PacketBatch.countLimit, "a batch has limits")
+            case .write, .offer, .close, .request, .event: break
             }
         }
     }

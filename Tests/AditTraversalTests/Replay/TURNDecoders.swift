@@ -234,11 +234,19 @@ private struct TURNClientWorld {
             case 10: tell(.start)
             case 11: tell(.received([0x40, what >> 4, 0, UInt8(bytes.count & 3)] + bytes))
             case 12: now = now + .seconds(Int64(number) * 5)
-            case 13: tell(.disconnected)
+            case 13: what & 16 == 0 ? tell(.disconnected) : batches(what, bytes, peer)
             case 14: indicate(peer, bytes)
             default: pass()
             }
         }
+    }
+
+    private mutating func batches(_ what: UInt8, _ bytes: [UInt8], _ peer: IPEndpoint) {
+        guard !bytes.isEmpty else { return }
+        let size = max(1 + Int(what >> 5) * 3, (bytes.count + PacketBatch.countLimit - 1) / PacketBatch.countLimit)
+        let batch = PacketBatch(bytes: bytes, segmentSize: size)
+        tell(.sendBatch(batch, to: peer))
+        tell(.receivedBatch(batch))
     }
 
     private mutating func pass() {
@@ -286,6 +294,10 @@ private struct TURNClientWorld {
         while let output = client.nextOutput() {
             outputs += 1
             precondition(outputs < 1000, "an input has few outputs")
+            if case .transmitBatch(let batch) = output {
+                precondition(!isStream && batch.count <= PacketBatch.countLimit, "a batch has limits")
+            }
+            if case .offer(let bytes) = output { precondition(isStream && bytes.count & 3 == 0, "messages are padded") }
             guard case .transmit(let bytes) = output else { continue }
             precondition(!isStream || bytes.count & 3 == 0, "a stream's messages are padded")
             if ChannelData.decode(bytes.span.bytes) != nil { continue }

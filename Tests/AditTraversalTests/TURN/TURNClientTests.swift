@@ -38,7 +38,7 @@ import Testing
         #expect(world.takeEvents(client) == [.permitted(Self.peer.address)])
         world.peerSends([4, 5], from: Self.peer, to: client)
         world.run(for: .milliseconds(20))
-        #expect(world.takeEvents(client) == [.data([4, 5], from: Self.peer)])
+        #expect(world.takeEvents(client) == [.data(PacketBatch([4, 5]), from: Self.peer)])
 
         world.tell(client, .bind(Self.peer))
         world.run(for: .milliseconds(20))
@@ -51,7 +51,11 @@ import Testing
         #expect(world.sent.last?.bytes == [6])
         // From the same address without the channel; from another address not at all.
         let other = IPEndpoint(Self.peer.address, 9)
-        #expect(world.takeEvents(client) == [.data([7], from: Self.peer), .data([8], from: other)])
+        #expect(
+            world.takeEvents(client) == [
+                .data(PacketBatch([7]), from: Self.peer), .data(PacketBatch([8]), from: other),
+            ]
+        )
         #expect(world.relay.counters.dropped == 1)
 
         world.tell(client, .release)
@@ -118,7 +122,7 @@ import Testing
             world.run(for: .seconds(1))
             world.loss = 0.2
             #expect(world.sent.count == count + 1)
-            #expect(world.takeEvents(client) == [.data([2], from: Self.peer)])
+            #expect(world.takeEvents(client) == [.data(PacketBatch([2]), from: Self.peer)])
         }
         #expect(world.relay.allocationCount == 1)
     }
@@ -143,6 +147,50 @@ import Testing
         world.run(for: .seconds(600))
         #expect(world.takeEvents(client) == [.lost(.mismatch)])
         #expect(world.clients[client].machine.relayed == nil)
+    }
+
+    @Test func whatIsVerifiedIsRefreshedOrLostAtOnce() {
+        var world = TURNWorld()
+        let client = world.allocated()
+        _ = world.takeEvents(client)
+        world.tell(client, .verify)
+        world.tell(client, .verify)
+        world.run(for: .milliseconds(20))
+        #expect(world.takeEvents(client).isEmpty)
+        world.relay.release(device: "desk", at: world.now)
+        world.drainRelay()
+        world.tell(client, .verify)
+        world.run(for: .milliseconds(20))
+        #expect(world.takeEvents(client) == [.lost(.mismatch)])
+    }
+
+    @Test(arguments: [(STUNTransport.udp, Duration.milliseconds(5500)), (.tcp, .milliseconds(2500))])
+    func whatNobodyVerifiesIsLostSoon(transport: STUNTransport, patience: Duration) {
+        var world = TURNWorld()
+        let client = world.allocated("desk", transport)
+        _ = world.takeEvents(client)
+        world.clients[client].isCut = true
+        world.tell(client, .verify)
+        world.run(for: patience - .milliseconds(1))
+        #expect(world.takeEvents(client).isEmpty)
+        world.run(for: .milliseconds(1))
+        #expect(world.takeEvents(client) == [.lost(.timedOut)])
+    }
+
+    @Test func aServerThatSendsSomethingElseIsThere() {
+        var world = TURNWorld()
+        let client = world.allocated("desk", .tcp)
+        world.tell(client, .permit(Self.peer.address))
+        world.run(for: .milliseconds(20))
+        _ = world.takeEvents(client)
+        world.clients[client].isCut = true
+        world.tell(client, .verify)
+        world.run(for: .seconds(1))
+        world.clients[client].isCut = false
+        world.peerSends([1], from: Self.peer, to: client)
+        world.run(for: .seconds(5))
+        #expect(world.takeEvents(client) == [.data(PacketBatch([1]), from: Self.peer)])
+        #expect(world.clients[client].machine.relayed != nil)
     }
 
     @Test func aConnectionThatEndsTakesTheAllocationAlong() {
@@ -247,15 +295,15 @@ import Testing
         world.tell(left, .send([2], to: rightEnd))
         world.tell(right, .send([3, 4], to: leftEnd))
         world.run(for: .seconds(1))
-        #expect(world.takeEvents(right) == [.permitted(leftEnd.address), .data([2], from: leftEnd)])
-        #expect(world.takeEvents(left) == [.permitted(rightEnd.address), .data([3, 4], from: rightEnd)])
+        #expect(world.takeEvents(right) == [.permitted(leftEnd.address), .data(PacketBatch([2]), from: leftEnd)])
+        #expect(world.takeEvents(left) == [.permitted(rightEnd.address), .data(PacketBatch([3, 4]), from: rightEnd)])
         for (client, peer) in [(left, rightEnd), (right, leftEnd)] { world.tell(client, .bind(peer)) }
         world.run(for: .seconds(1))
         world.tell(left, .send([5, 6, 7], to: rightEnd))
         world.tell(right, .send([8], to: leftEnd))
         world.run(for: .seconds(1))
-        #expect(world.takeEvents(right) == [.bound(leftEnd), .data([5, 6, 7], from: leftEnd)])
-        #expect(world.takeEvents(left) == [.bound(rightEnd), .data([8], from: rightEnd)])
+        #expect(world.takeEvents(right) == [.bound(leftEnd), .data(PacketBatch([5, 6, 7]), from: leftEnd)])
+        #expect(world.takeEvents(left) == [.bound(rightEnd), .data(PacketBatch([8]), from: rightEnd)])
         #expect(world.sent.isEmpty)
         // A port of the server that is no relay is not reached, nor one that was closed.
         world.tell(left, .send([9], to: IPEndpoint(TURNWorld.server.address, 22)))

@@ -355,7 +355,7 @@ import Testing
         world.tell(one, .send([1, 2], to: second))
         world.tell(one, .send([3], to: IPEndpoint(loopback, 8080)))
         world.run(for: .seconds(1))
-        #expect(world.takeEvents(other) == [.data([1, 2], from: first)])
+        #expect(world.takeEvents(other) == [.data(PacketBatch([1, 2]), from: first)])
         #expect(world.sent.isEmpty)
     }
 

@@ -181,6 +181,14 @@ struct TURNWorld {
                 if !clients[client].isCut {
                     post(.toServer(bytes, client), isLossy: clients[client].tuple.transport == .udp)
                 }
+            case .transmitBatch(let batch):
+                for packet in batch.packets where !clients[client].isCut {
+                    clients[client].transmitted += 1
+                    post(.toServer(packet, client), isLossy: true)
+                }
+            case .offer(let bytes):
+                clients[client].transmitted += 1
+                if !clients[client].isCut { post(.toServer(bytes, client), isLossy: false) }
             case .event(let event): clients[client].events.append(event)
             }
         }
