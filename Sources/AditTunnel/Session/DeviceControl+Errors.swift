@@ -18,6 +18,14 @@ extension DeviceControl {
         fix: Text("for an frp server use: adit frpc -c FILE", zh: "对 frp 服务器请用 adit frpc -c 文件")
     )
 
+    /// An Adit server of before there were guests.
+    static let takesNoGuests = AditError(
+        .versionsApart,
+        Text("This Adit server has no private proxies for frp clients", zh: "此 Adit 服务器不支持 frp 客户端的私有代理"),
+        why: [Text("its version does not know them", zh: "其版本过旧")],
+        fix: Text("update Adit on the server", zh: "请升级服务器上的 Adit")
+    )
+
     /// What a plain frp server's words about a login mean.
     static func refusal(_ text: String) -> AditError {
         AditError(

@@ -68,6 +68,11 @@ package struct DeviceControl: Sendable {
             if registrations.forget(name), phase == .open { send(.closeProxy(FRPCloseProxy(proxyName: name))) }
         case .peerSignal(let signal):
             if phase == .open, features.contains(.paths) { send(.peerSignal(signal)) }
+        case .services(let names):
+            guard phase == .open, features.contains(.services) else { break }
+            for message in AditServices.messages(for: names) { send(.services(message)) }
+        case .serviceQuery(let query):
+            if phase == .open, features.contains(.guests) { send(.serviceQuery(query)) }
         case .end(let reason): end(reason)
         case .timer: expire(at: now)
         }
@@ -149,6 +154,10 @@ package struct DeviceControl: Sendable {
             end(.refused(Self.notAdit))
             return
         }
+        guard !configuration.credentials.isGuest || adit.has(.guests) else {
+            // It would enrol whoever has the token.
+            return end(.refused(Self.takesNoGuests))
+        }
         isAdit = true
         features = configuration.features.filter(adit.has)
         var login = configuration.login
@@ -163,6 +172,9 @@ package struct DeviceControl: Sendable {
         case .device(_, let invite): proof.invite = invite ?? []
         case .token(let token, _):
             proof.tokenProof = input.tokenProof(token: token)
+        case .guest(let token, _):
+            proof.isGuest = true
+            if !token.isEmpty { proof.tokenProof = input.tokenProof(token: token) }
         case .frpToken: break
         }
         login.adit = proof
@@ -248,6 +260,7 @@ package struct DeviceControl: Sendable {
             if isAdit { outputs.append(.draining(.milliseconds(max(0, min(draining.reconnectAfterMs, 300_000))))) }
         case .peerSignal(let signal): if features.contains(.paths) { outputs.append(.peerSignal(signal)) }
         case .peerUnavailable(let answer): if features.contains(.paths) { outputs.append(.peerUnavailable(answer)) }
+        case .serviceHolder(let holder): if features.contains(.guests) { outputs.append(.serviceHolder(holder)) }
         case .unsupported: break
         default: end(.protocolBroken("message \(message.id) on a control stream from a server"))
         }

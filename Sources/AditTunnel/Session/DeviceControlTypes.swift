@@ -17,7 +17,7 @@ extension DeviceControl {
         /// The name that an Adit device gives itself.
         package var deviceName = ""
         /// What of Adit's extension the device asks for.
-        package var features = Set(AditFeature.allCases).subtracting([.paths])
+        package var features = Set(AditFeature.allCases).subtracting([.paths, .services, .guests])
         /// How often a Ping is sent; nil when the multiplexer watches the connection.
         package var heartbeatInterval: Duration?
         /// The session ends when no Pong came for this long; nil for never.
@@ -80,6 +80,10 @@ extension DeviceControl {
         case unregister(String)
         /// Something for another device; dropped while there is no session, or at a server that passes none on.
         case peerSignal(AditPeerSignal)
+        /// The services of this run; dropped while there is no session, or at a server that leads nobody to them.
+        case services([String])
+        /// Asks who has a private proxy; dropped while there is no session, or at a server that takes no guests.
+        case serviceQuery(AditServiceQuery)
         /// The session is to end.
         case end(SessionEnd)
         /// The deadline passed.
@@ -112,6 +116,8 @@ extension DeviceControl {
         case peerSignal(AditPeerSignal)
         /// A signal could not be passed on.
         case peerUnavailable(AditPeerUnavailable)
+        /// Who has a private proxy, or that nobody has.
+        case serviceHolder(AditServiceHolder)
         /// The server is about to stop and wants to be tried again after this long.
         case draining(Duration)
         /// A Ping was sent.

@@ -22,6 +22,8 @@ package struct LoginRequest: Sendable, Equatable {
         package var tokenProof: [UInt8]
         /// What both proofs have to cover on this connection.
         package var proof: LoginProof
+        /// Whether it comes as a guest, with frp's files and without being enrolled.
+        package var isGuest: Bool
 
         /// Makes it from its parts.
         package init(
@@ -29,13 +31,15 @@ package struct LoginRequest: Sendable, Equatable {
             name: String,
             invite: [UInt8],
             tokenProof: [UInt8],
-            proof: LoginProof
+            proof: LoginProof,
+            isGuest: Bool = false
         ) {
             self.key = key
             self.name = name
             self.invite = invite
             self.tokenProof = tokenProof
             self.proof = proof
+            self.isGuest = isGuest
         }
     }
 

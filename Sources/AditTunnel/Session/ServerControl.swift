@@ -142,6 +142,12 @@ package struct ServerControl: Sendable {
         case .peerSignal(let signal):
             guard features.contains(.paths) else { return end(.protocolBroken("a signal that was not agreed on")) }
             outputs.append(.peerSignal(signal))
+        case .services(let services):
+            guard features.contains(.services) else { return end(.protocolBroken("services that were not agreed on")) }
+            outputs.append(.services(services))
+        case .serviceQuery(let query):
+            guard features.contains(.guests) else { return end(.protocolBroken("a query that was not agreed on")) }
+            outputs.append(.serviceQuery(query))
         case .unsupported: break
         case .login: end(.protocolBroken("a second login on one control stream"))
         default: end(.protocolBroken("message \(message.id) on a control stream from a client"))

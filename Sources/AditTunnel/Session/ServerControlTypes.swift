@@ -118,6 +118,10 @@ extension ServerControl {
         case closeTunnel(String)
         /// The device has something to say to another.
         case peerSignal(AditPeerSignal)
+        /// The device tells which services its run has.
+        case services(AditServices)
+        /// A guest asks who has a private proxy.
+        case serviceQuery(AditServiceQuery)
         /// Write StartWorkConn on an idle work connection and give it to the visitor; answered by `started` or `startFailed`.
         case start(VisitorID, on: WorkConnectionID, FRPStartWorkConnection, WorkTransform)
         /// Write StartWorkConn with this error on a work connection and close it.

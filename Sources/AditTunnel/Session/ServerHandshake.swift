@@ -138,7 +138,8 @@ struct ServerHandshake: Sendable {
             name: offer.deviceName,
             invite: offer.invite,
             tokenProof: offer.tokenProof,
-            proof: proof
+            proof: proof,
+            isGuest: offer.isGuest
         )
         return .success(request)
     }

@@ -16,6 +16,7 @@ extension YamuxSession {
             guard let due = queue?.due else { continue }
             earliest = min(earliest ?? due, due)
         }
+        if let doubt { earliest = min(earliest ?? doubt.until, doubt.until) }
         return earliest
     }
 
@@ -27,17 +28,33 @@ extension YamuxSession {
         lastActivity = max(lastActivity, now)
     }
 
+    /// Asks at once whether the peer is there. What comes is the answer, and what comes may be slow: six round trips are waited.
+    mutating func check(within patience: Duration, at now: Instant) {
+        guard doubt == nil else { return }
+        let slow = (roundTrips.max() ?? .zero) * 6
+        doubt = (now, now + max(patience, min(slow, configuration.pingTimeout)))
+        if pingSentAt == nil { ping(at: now) }
+    }
+
+    private mutating func ping(at now: Instant) {
+        pingValue &+= 1
+        pingSentAt = now
+        nextPing = configuration.pingInterval.map { now + $0 }
+        transmit(.ping, .open, length: pingValue)
+    }
+
     mutating func expire(at now: Instant) {
+        if let doubt, lastActivity > doubt.since || now >= doubt.until {
+            self.doubt = nil
+            if lastActivity <= doubt.since { return fail(.peerUnresponsive) }
+        }
         if let sentAt = pingSentAt {
             if now >= max(sentAt, lastActivity) + configuration.pingTimeout {
                 fail(.peerUnresponsive)
                 return
             }
-        } else if let due = nextPing, let interval = configuration.pingInterval, now >= due {
-            pingValue &+= 1
-            pingSentAt = now
-            nextPing = now + interval
-            transmit(.ping, .open, length: pingValue)
+        } else if let due = nextPing, now >= due {
+            ping(at: now)
         }
         while let (id, due) = acknowledgementDeadlines.first, due <= now {
             acknowledgementDeadlines.removeFirst()

@@ -34,6 +34,8 @@ package struct YamuxSession: Sendable {
         case keepShort(UInt32)
         /// The connection takes bytes again, or takes none for now.
         case writability(Bool)
+        /// The way to the peer may be gone: something has to come within this time, or the session fails.
+        case check(Duration)
         /// No new streams; `.finished` follows when the last has ended.
         case shutDown
         /// `nextDeadline` has come.
@@ -99,6 +101,8 @@ package struct YamuxSession: Sendable {
     var pingSentAt: Instant?
     var pingValue: UInt32 = 0
     var lastActivity: Instant
+    /// Since when and until when something has to come; nil while nothing is doubted.
+    var doubt: (since: Instant, until: Instant)?
 
     private var outputs: [Output] = []
     private var nextOutputIndex = 0
@@ -152,6 +156,7 @@ package struct YamuxSession: Sendable {
             if streams[id] != nil { sendReset(id, at: now) }
         case .keepShort(let id): keepShort(id)
         case .writability(let isWritable): changeWritability(isWritable, at: now)
+        case .check(let patience): check(within: patience, at: now)
         case .shutDown: shutDown(at: now)
         case .deadline: expire(at: now)
         }

@@ -7,6 +7,34 @@ import AditWire
 import Testing
 
 @Suite struct YamuxSessionTests {
+    @Test func inDoubtAPeerHasToAnswerSoon() {
+        var silent = YamuxSolo(.client, YamuxConfiguration())
+        _ = silent.advance(by: .zero)
+        _ = silent.receive(.ping, .acknowledge, length: 1)
+        _ = silent.advance(by: .seconds(3))
+        #expect(silent.handle(.check(.seconds(2))) == [.sent(.ping, .open, length: 2)])
+        // A second doubt does not put the first one off.
+        _ = silent.advance(by: .seconds(1))
+        #expect(silent.handle(.check(.seconds(2))) == [])
+        #expect(silent.advance(by: .seconds(1)) == [.failed(.peerUnresponsive)])
+
+        var alive = YamuxSolo(.client, YamuxConfiguration())
+        _ = alive.advance(by: .zero)
+        _ = alive.receive(.ping, .acknowledge, length: 1)
+        _ = alive.advance(by: .seconds(3))
+        _ = alive.handle(.check(.seconds(2)))
+        _ = alive.advance(by: .seconds(1))
+        _ = alive.receive(.ping, .acknowledge, length: 2)
+        #expect(alive.advance(by: .seconds(5)) == [])
+        #expect(alive.advance(by: .seconds(4)) == [.sent(.ping, .open, length: 3)])
+    }
+
+    @Test func inDoubtAPeerWithoutPingsIsAskedToo() {
+        var session = YamuxSolo(.client, .withoutPings)
+        #expect(session.handle(.check(.seconds(2))) == [.sent(.ping, .open, length: 1)])
+        #expect(session.advance(by: .seconds(2)) == [.failed(.peerUnresponsive)])
+    }
+
     @Test func aPingIsEchoedAndItsAnswerGivesTheRoundTrip() {
         var session = YamuxSolo(.client, YamuxConfiguration())
         #expect(session.receive(.ping, .open, length: 99) == [.sent(.ping, .acknowledge, length: 99)])
