@@ -58,7 +58,7 @@ let package = Package(
         .target(
             name: "AditTransport",
             dependencies: [
-                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "CAditPlatform",
+                "AditCore", "AditWire", "AditCrypto", "AditTunnel", "AditTraversal", "CAditPlatform", "CAditQUIC",
                 nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL, crypto, x509, asn1, logging, collections,
             ]
         ),
@@ -84,10 +84,20 @@ let package = Package(
                 "AditClient", nioCore, nioLocks, nioPosix, nioSSL, logging, arguments,
             ]
         ),
-        // C: what Swift's Glibc module does not offer, and BoringSSL's calls behind one door.
+        // C: what Swift's Glibc module does not offer, BoringSSL's calls behind one door, and QUIC behind another. The archives
+        // of ngtcp2 are linked, so that the program needs no library of the system at run time.
         .target(name: "CAditPlatform"),
         .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
         .target(name: "CAditCrypto", dependencies: [crypto]),
+        .systemLibrary(
+            name: "CNGTCP2",
+            providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev"])]
+        ),
+        .target(
+            name: "CAditQUIC",
+            dependencies: ["CNGTCP2", nioSSL],
+            linkerSettings: [.linkedLibrary(":libngtcp2_crypto_gnutls.a"), .linkedLibrary(":libngtcp2.a")]
+        ),
         // Tests.
         .testTarget(name: "AditCoreTests", dependencies: ["AditCore"]),
         .testTarget(name: "AditWireTests", dependencies: ["AditCore", "AditWire"]),

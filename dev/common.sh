@@ -28,6 +28,8 @@ is_there() {
     case $1 in
     libsqlite3-dev) [ -e /usr/include/sqlite3.h ] ;;
     libexpat1-dev) [ -e /usr/include/expat.h ] ;;
+    libngtcp2-dev) [ -e /usr/include/ngtcp2/ngtcp2.h ] ;;
+    libngtcp2-crypto-gnutls-dev) [ -e /usr/include/ngtcp2/ngtcp2_crypto.h ] ;;
     g++) compgen -G '/usr/include/c++/*/vector' >/dev/null ;;
     python3-cryptography) find_python >/dev/null ;;
     binutils) command -v strip >/dev/null ;;
@@ -38,6 +40,8 @@ is_there() {
     coturn) command -v turnserver >/dev/null ;;
     miniupnpd) command -v miniupnpd >/dev/null || [ -x /usr/sbin/miniupnpd ] ;;
     stun-client) command -v stun >/dev/null ;;
+    openssh-client) command -v ssh >/dev/null ;;
+    openssh-server) [ -x /usr/sbin/sshd ] ;;
     haproxy) command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -66,7 +70,7 @@ need_swift() {
     case $version in
     6.[01] | [0-5].*) die "Swift $version is too old; Adit needs 6.2 or newer: https://www.swift.org/install/linux/" ;;
     esac
-    need git libsqlite3-dev libexpat1-dev g++
+    need git libsqlite3-dev libexpat1-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev g++
 }
 
 steps=()

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -144,4 +145,14 @@ void adit_prepare_thread(const char *name) {
 int adit_file_permissions(const char *path) {
     struct stat facts;
     return stat(path, &facts) < 0 ? -errno : (int)(facts.st_mode & 07777);
+}
+
+void adit_keep_freed_memory(void) {
+#ifdef __GLIBC__
+    // Unset, the first limit moves with what is freed, and the second is 128 KiB: each 64 KiB buffer at the top of the heap is
+    // then given back and asked for again, page by page.
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    (void)mallopt(M_TOP_PAD, 1 << 20);
+#endif
 }

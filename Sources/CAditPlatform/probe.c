@@ -9,6 +9,7 @@
 #ifdef __linux__
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -19,7 +20,16 @@
 
 #include "address.h"
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 static const int multicast_hops = 2;
+// What the kernel may hold in each direction for a socket that carries payload.
+static const int queue_bytes = 4 * 1024 * 1024;
 
 #ifdef SO_BINDTOIFINDEX
 const int adit_probe_device_option = SO_BINDTOIFINDEX;
@@ -79,6 +89,18 @@ int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint
     return fd;
 }
 
+void adit_probe_expect_runs(int fd) {
+    const int on = 1;
+    // A kernel without them delivers each datagram by itself, and holds as many as it does.
+    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue_bytes, sizeof queue_bytes);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &queue_bytes, sizeof queue_bytes);
+    const int v4 = IP_PMTUDISC_PROBE, v6 = IPV6_PMTUDISC_PROBE;
+    if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4) != 0) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6);
+    }
+}
+
 int adit_probe_local(int fd, struct adit_datagram_peer *local) {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
@@ -87,19 +109,30 @@ int adit_probe_local(int fd, struct adit_datagram_peer *local) {
     return 0;
 }
 
-int adit_probe_receive(int fd, void *slab, struct adit_datagram *received) {
+static uint32_t run_segment(struct msghdr *header) {
+    int segment = 0;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
+        if (item->cmsg_level == IPPROTO_UDP && item->cmsg_type == UDP_GRO) memcpy(&segment, CMSG_DATA(item), sizeof segment);
+    }
+    return segment > 0 ? (uint32_t)segment : 0;
+}
+
+int adit_probe_receive(int fd, void *slab, size_t slot_size, struct adit_datagram *received) {
     struct mmsghdr messages[ADIT_PROBE_SLOTS];
     struct iovec places[ADIT_PROBE_SLOTS];
     struct sockaddr_storage sources[ADIT_PROBE_SLOTS];
+    _Alignas(struct cmsghdr) uint8_t controls[ADIT_PROBE_SLOTS][64];
     for (int i = 0; i < ADIT_PROBE_SLOTS; i++) {
-        places[i].iov_base = (uint8_t *)slab + (size_t)i * ADIT_PROBE_SLOT_SIZE;
-        places[i].iov_len = ADIT_PROBE_SLOT_SIZE;
+        places[i].iov_base = (uint8_t *)slab + (size_t)i * slot_size;
+        places[i].iov_len = slot_size;
         messages[i].msg_len = 0;
         messages[i].msg_hdr = (struct msghdr){
             .msg_name = &sources[i],
             .msg_namelen = sizeof sources[i],
             .msg_iov = &places[i],
             .msg_iovlen = 1,
+            .msg_control = controls[i],
+            .msg_controllen = sizeof controls[i],
         };
         sources[i].ss_family = AF_UNSPEC;
     }
@@ -112,7 +145,8 @@ int adit_probe_receive(int fd, void *slab, struct adit_datagram *received) {
     if (count < 0) return -EAGAIN;
     for (int i = 0; i < count; i++) {
         received[i].length = messages[i].msg_len;
-        received[i].segment = 0;
+        const uint32_t segment = run_segment(&messages[i].msg_hdr);
+        received[i].segment = segment < messages[i].msg_len ? segment : 0;
         read_peer(&sources[i], &received[i].peer);
     }
     return count;
@@ -166,7 +200,8 @@ int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) {
 }
 
 int adit_probe_send(
-    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live
+    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live,
+    uint16_t segment
 ) {
     const int domain = family == 4 ? AF_INET : AF_INET6;
     struct sockaddr_storage address;
@@ -174,7 +209,15 @@ int adit_probe_send(
     _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
     struct msghdr header = {.msg_name = &address, .msg_iov = &part, .msg_iovlen = 1};
     header.msg_namelen = fill(&address, domain, peer);
-    if (time_to_live > 0) {
+    if (segment > 0) {
+        struct cmsghdr *item = (struct cmsghdr *)control;
+        item->cmsg_level = IPPROTO_UDP;
+        item->cmsg_type = UDP_SEGMENT;
+        item->cmsg_len = CMSG_LEN(sizeof segment);
+        memcpy(CMSG_DATA(item), &segment, sizeof segment);
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(sizeof segment);
+    } else if (time_to_live > 0) {
         struct cmsghdr *item = (struct cmsghdr *)control;
         item->cmsg_level = domain == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
         item->cmsg_type = domain == AF_INET ? IP_TTL : IPV6_HOPLIMIT;
@@ -188,7 +231,7 @@ int adit_probe_send(
     for (int attempt = 0; attempt < 8; attempt++) {
         if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
         error = errno;
-        if (error == EAGAIN || error == EMSGSIZE || error == EBADF || error == EINVAL) break;
+        if (error == EAGAIN || error == EMSGSIZE || error == EBADF || error == EINVAL || error == EIO) break;
     }
     return -error;
 }
@@ -201,10 +244,12 @@ int adit_probe_bind(int family, uint64_t high, uint64_t low, uint16_t port, uint
     return -ENOTSUP;
 }
 int adit_probe_local(int fd, struct adit_datagram_peer *local) { return -ENOTSUP; }
-int adit_probe_receive(int fd, void *slab, struct adit_datagram *received) { return -ENOTSUP; }
+void adit_probe_expect_runs(int fd) {}
+int adit_probe_receive(int fd, void *slab, size_t slot_size, struct adit_datagram *received) { return -ENOTSUP; }
 int adit_probe_next_refusal(int fd, struct adit_probe_refusal *refusal) { return -ENOTSUP; }
 int adit_probe_send(
-    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live
+    int fd, int family, const struct adit_datagram_peer *peer, const void *bytes, size_t count, int time_to_live,
+    uint16_t segment
 ) { return -ENOTSUP; }
 
 #endif

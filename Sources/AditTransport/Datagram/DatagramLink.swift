@@ -287,7 +287,7 @@ private final class DatagramLinkOutlet: ChannelDuplexHandler, @unchecked Sendabl
             try channel.pipeline.syncOperations.addHandler(self)
             guard channel.isActive else { return tell { $0.end("the connection is gone") } }
             try channel.pipeline.syncOperations.handler(type: EarlyDataHandler.self).handOver()
-            (channel as? YamuxStreamChannel)?.keepShort()
+            (channel as? StreamChannel)?.keepShort()
             try channel.syncOptions?.setOption(.autoRead, value: true)
         } catch {
             channel.close(promise: nil)

@@ -12,7 +12,7 @@ package enum ChannelReset {
     /// A socket sends a TCP reset, a yamux stream a frame with RST, and TLS does not say close_notify.
     package static func close(_ channel: any Channel) {
         channel.eventLoop.preconditionInEventLoop()
-        if channel is YamuxStreamChannel {
+        if channel is StreamChannel {
             channel.triggerUserOutboundEvent(ResetConnection(), promise: nil)
             channel.close(promise: nil)
             return

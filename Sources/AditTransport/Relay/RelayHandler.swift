@@ -97,7 +97,7 @@ final class RelayHandler: ChannelDuplexHandler {
         lastActivity = context.eventLoop.now
         scheduleIdleCheck()
         let operations = context.pipeline.syncOperations
-        if !(context.channel is YamuxStreamChannel) {
+        if !(context.channel is StreamChannel) {
             try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             if let tls = try? operations.context(handlerType: NIOSSLHandler.self) {
                 try? operations.addHandler(OrderlyCloseHandler(), position: .before(tls.handler))
@@ -168,7 +168,7 @@ final class RelayHandler: ChannelDuplexHandler {
         case .inputClosed:
             endInput(context)
             return
-        case .outputClosed where context.channel is YamuxStreamChannel:
+        case .outputClosed where context.channel is StreamChannel:
             isOutputEnded = true
         default: break
         }
@@ -289,7 +289,7 @@ extension RelayHandler: RelayOutlet {
     func putEnd() {
         guard let context, !isOver, !isOutputEnding else { return }
         isOutputEnding = true
-        if context.channel is YamuxStreamChannel {
+        if context.channel is StreamChannel {
             // A stream sends its end of data behind everything else by itself, and says when it has.
             context.close(mode: .output, promise: nil)
             return

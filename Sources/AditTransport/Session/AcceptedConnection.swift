@@ -21,6 +21,8 @@ final class AcceptedConnection {
     var lostReason: SessionEnd?
     /// How many streams the peer opened before it logged in.
     var strangeStreams = 0
+    /// The session that is open on it.
+    weak var session: ServerSession?
     /// Whether a login has begun on it.
     var hasLogin = false
     private(set) var isAuthenticated = false

@@ -17,12 +17,16 @@ final class ConnectionIntake {
     private let shared: SessionAcceptor.Shared
     /// How many streams of one connection may end without a first frame, beyond those that brought one.
     private static let maximumWastedStreams = 1024
+    /// So many streams to other devices that were turned away are forgiven for each one that was not.
+    private static let refusedStreamsForgiven = 64
     /// A peer that breaks the protocol on every stream is not worth a line in the log for each.
     private static let maximumLogLines = 5
 
     private let patience: TimeAmount
     private let firstFrames: FirstFrameWait
     private var logLines = 0
+    /// How many streams to other devices were turned away, less some for each one that was not.
+    private var refusedStreams = 0
     private var wastedStreams = 0
 
     init(connection: AcceptedConnection, shared: SessionAcceptor.Shared) {
@@ -146,6 +150,14 @@ final class ConnectionIntake {
         connection.channel.close(promise: nil)
     }
 
+    /// Ends a session that goes on opening streams to other devices, although it may open no more.
+    private func refuseStream() {
+        refusedStreams += 1
+        guard refusedStreams == Self.maximumWastedStreams else { return }
+        connection.lostReason = .protocolBroken("too many streams to other devices")
+        connection.channel.close(promise: nil)
+    }
+
     private func opening(on channel: any Channel) -> FirstFrameHandler {
         FirstFrameHandler(
             framing: .either,
@@ -195,6 +207,17 @@ final class ConnectionIntake {
             try pipeline.addHandler(EarlyDataHandler(), position: .after(opening))
             let idle = IdleWorkConnection(channel: channel, version: version, opening: opening, random: shared.random)
             session.offer(idle, message)
+        case .message(.peerStream(let message)):
+            guard let session = connection.session, session.features.contains(.services) else {
+                return refuse(channel, "a stream to another device that was not agreed on")
+            }
+            try pipeline.addHandler(EarlyDataHandler(), position: .after(opening))
+            opening.release()
+            if shared.policy.peerStream(message, channel: channel, from: session) {
+                refusedStreams = max(0, refusedStreams - Self.refusedStreamsForgiven)
+            } else {
+                refuseStream()
+            }
         case .message(.newVisitorConnection(let message)):
             let response = FRPNewVisitorConnectionResponse(
                 proxyName: message.proxyName,

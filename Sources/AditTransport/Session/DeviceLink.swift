@@ -15,6 +15,8 @@ final class DeviceLink {
         var onOutput: (DeviceControl.Output) -> Void
         var onRoundTrip: (Duration) -> Void
         var onWorkConnection: (FRPStartWorkConnection, any Channel) -> Void
+        /// A stream of another device has come.
+        var onPeerStream: (AditPeerStream, any Channel) -> Void
         /// The link is over; called once. `ended` of the machine is not passed to `onOutput`.
         var onEnd: (any Error) -> Void
     }
@@ -22,6 +24,8 @@ final class DeviceLink {
     /// How many connections may wait for StartWorkConn; bounds what a server can ask of a device.
     private static let maximumIdleConnections = 1024
     private static let farewell = TimeAmount.milliseconds(500)
+    /// A server that may be out of reach has to answer within this time.
+    private static let doubt = Duration.seconds(2)
     /// How long the first frame of a stream of the server may take.
     private static let framePatience = TimeAmount.seconds(10)
 
@@ -83,6 +87,22 @@ final class DeviceLink {
     /// Succeeds when the connection is closed.
     func closed(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         connection?.closeFuture ?? eventLoop.makeSucceededVoidFuture()
+    }
+
+    /// The way to the server may be gone: ends the link when its own address is none of these, and soon when nothing answers.
+    func check(_ addresses: [IPAddress]?) {
+        guard !hasEnded else { return }
+        guard let addresses else {
+            multiplexer?.check(within: Self.doubt)
+            return
+        }
+        let own = connection?.localAddress.flatMap { IPEndpoint($0) }?.address.unmapped
+        if let own, own.isLoopback || addresses.contains(where: { $0.unmapped == own }) {
+            multiplexer?.check(within: Self.doubt)
+        } else {
+            // What is still being connected began on the old way.
+            finish(SessionEnd.connectionLost("the network has changed"))
+        }
     }
 
     // MARK: The connection
@@ -165,7 +185,8 @@ final class DeviceLink {
             login: login
         )
         control.deviceName = configuration.deviceName
-        if configuration.takesSignals { control.features.insert(.paths) }
+        if configuration.takesSignals { control.features.formUnion([.paths, .services]) }
+        if configuration.credentials.isGuest { control.features.insert(.guests) }
         control.heartbeatInterval = configuration.heartbeatInterval
         control.heartbeatTimeout = configuration.heartbeatTimeout
         control.provesHeartbeats = configuration.provesHeartbeats
@@ -206,6 +227,22 @@ final class DeviceLink {
         try stream.pipeline.syncOperations.addHandlers([
             opening(on: stream, framing: configuration.wireVersion, wait: firstFrames), EarlyDataHandler(),
         ])
+    }
+
+    /// Opens a stream that the server leads to another device.
+    func openPeerStream(
+        _ message: AditPeerStream,
+        _ initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        guard let multiplexer, !hasEnded, features.contains(.services),
+            let bytes = try? WorkPipeline.bytes(.peerStream(message), configuration.wireVersion, withMagic: true)
+        else { return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+        return multiplexer.openStream { stream in
+            stream.eventLoop.makeCompletedFuture {
+                stream.write(bytes, promise: nil)
+                try initialize(stream)
+            }
+        }
     }
 
     /// A connection that a plain frp server asked for.
@@ -256,6 +293,10 @@ final class DeviceLink {
             wait: wait,
             onFrame: { [self] frame, _, handler in
                 noLongerIdle(channel)
+                if case .message(.peerStream(let message)) = frame, features.contains(.services), message.isWellFormed {
+                    handler.release()
+                    return callbacks.onPeerStream(message, channel)
+                }
                 guard case .message(.startWorkConnection(let start)) = frame,
                     let transform = control?.transform(for: start),
                     (try? WorkPipeline.install(transform, on: channel, after: handler, random: random)) != nil

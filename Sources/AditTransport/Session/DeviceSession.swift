@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-import AditCore
+package import AditCore
 package import AditWire
 package import Logging
 package import NIOCore
@@ -58,6 +58,35 @@ package final class DeviceSession: Sendable {
     /// Says something to another device, once; dropped while there is no session.
     package func signal(_ signal: AditPeerSignal) {
         eventLoop.execute { [driver] in driver.value.signal(signal) }
+    }
+
+    /// Tells the server which services this run has, once; dropped while there is no session.
+    package func announce(_ services: [String]) {
+        eventLoop.execute { [driver] in driver.value.announce(services) }
+    }
+
+    /// Asks a server that takes guests who has a private proxy, once; dropped while there is no session.
+    package func ask(_ query: AditServiceQuery) {
+        eventLoop.execute { [driver] in driver.value.ask(query) }
+    }
+
+    /// Opens a stream that the server leads to another device; `message` is its first frame.
+    ///
+    /// The future fails while there is no session that does so. `initialize` is called on the session's event loop.
+    package func openPeerStream(
+        _ message: AditPeerStream,
+        _ initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel>? {
+        if eventLoop.inEventLoop { return driver.value.openPeerStream(message, initialize) }
+        return eventLoop.flatSubmit { [driver] in driver.value.openPeerStream(message, initialize) }
+    }
+
+    /// Looks whether the session still stands, because the way to the server may be gone.
+    ///
+    /// - Parameter addresses: those that this machine has now, when they have changed: a connection from another one is made
+    ///   anew at once. Nil when it is only a doubt: then the server has two seconds to answer, or six round trips.
+    package func check(_ addresses: [IPAddress]?) {
+        eventLoop.execute { [driver] in driver.value.check(addresses) }
     }
 
     /// Ends a wait for the next try; for when the network has changed.

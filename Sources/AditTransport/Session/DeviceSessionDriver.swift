@@ -48,11 +48,8 @@ final class DeviceSessionDriver {
         logger: Logger
     ) {
         var configuration = configuration
-        // The extension lives on streams that the server opens, in wire v2.
-        if configuration.credentials.isAdit {
-            configuration.isMultiplexed = true
-            configuration.wireVersion = .v2
-        }
+        // The extension lives on streams that the server opens.
+        if configuration.credentials.isAdit { configuration.isMultiplexed = true }
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.delegate = delegate
@@ -67,7 +64,8 @@ final class DeviceSessionDriver {
 
     func start() {
         guard case .new = state else { return }
-        if configuration.credentials.isAdit, !configuration.serverTrust.isVerified {
+        // A guest's peers trust each other by a secret, and nobody by the server's word.
+        if configuration.credentials.isAdit, !configuration.credentials.isGuest, !configuration.serverTrust.isVerified {
             refuse(
                 AditError(
                     .serverKeyChanged,
@@ -124,6 +122,37 @@ final class DeviceSessionDriver {
         if case .linked(let link) = state { link.step(.peerSignal(signal)) }
     }
 
+    /// Tells the server which services this run has; dropped while there is no session.
+    func announce(_ services: [String]) {
+        if case .linked(let link) = state { link.step(.services(services)) }
+    }
+
+    /// Asks who has a private proxy; dropped while there is no session.
+    func ask(_ query: AditServiceQuery) {
+        if case .linked(let link) = state { link.step(.serviceQuery(query)) }
+    }
+
+    func openPeerStream(
+        _ message: AditPeerStream,
+        _ initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        guard case .linked(let link) = state else {
+            return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        return link.openPeerStream(message, initialize)
+    }
+
+    /// The network has changed, to these addresses, or something else says that the way to the server may be gone.
+    func check(_ addresses: [IPAddress]?) {
+        // Another network says nothing of how often it failed in this one.
+        if addresses != nil { schedule.reset() }
+        switch state {
+        case .linked(let link): link.check(addresses)
+        case .waiting: if addresses != nil { reconnectNow() }
+        case .new, .refused, .stopped: break
+        }
+    }
+
     func reconnectNow() {
         guard case .waiting(let timer) = state else { return }
         timer.cancel()
@@ -178,6 +207,9 @@ final class DeviceSessionDriver {
                 onWorkConnection: { [delegate] start, channel in
                     delegate.workConnection(start, channel: channel)
                 },
+                onPeerStream: { [delegate] message, channel in
+                    delegate.peerStream(message, channel: channel)
+                },
                 onEnd: { [self] error in ended(error) }
             )
         )
@@ -203,6 +235,7 @@ final class DeviceSessionDriver {
             delegate.sessionEvent(.draining(wait))
         case .peerSignal(let signal): delegate.sessionEvent(.peerSignal(signal))
         case .peerUnavailable(let answer): delegate.sessionEvent(.peerUnavailable(answer))
+        case .serviceHolder(let holder): delegate.sessionEvent(.serviceHolder(holder))
         case .heartbeatSent: delegate.sessionEvent(.heartbeatSent)
         case .heartbeatAnswered, .send, .secure, .openWorkConnection, .ended: break
         }

@@ -34,6 +34,8 @@ package enum DeviceSessionEvent: Sendable, Equatable {
     case peerSignal(AditPeerSignal)
     /// A signal could not be passed on.
     case peerUnavailable(AditPeerUnavailable)
+    /// Who has a private proxy, or that nobody has.
+    case serviceHolder(AditServiceHolder)
     /// A Ping was sent to the server.
     case heartbeatSent
     /// The measured round trip to the server.
@@ -84,4 +86,17 @@ package protocol DeviceSessionDelegate: Sendable {
     ///
     /// Called on the channel's event loop.
     func workConnection(_ start: FRPStartWorkConnection, channel: any Channel)
+
+    /// Another device has opened a stream through the server: `channel` carries its raw bytes and holds an
+    /// `EarlyDataHandler`.
+    ///
+    /// Called on the channel's event loop. That the peer is who the message says is only the server's word.
+    func peerStream(_ message: AditPeerStream, channel: any Channel)
+}
+
+extension DeviceSessionDelegate {
+    /// Takes none.
+    package func peerStream(_ message: AditPeerStream, channel: any Channel) {
+        channel.close(promise: nil)
+    }
 }

@@ -155,6 +155,8 @@ final class FirstFrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func detect() -> FRPWireVersion? {
+        // The only first message of a device's own stream that is Adit's; frp's are known by their first bytes.
+        if buffer.readableBytesView.first == FRPMessageID.peerStream.v1Type { return .v1 }
         switch FirstBytes.recognise(buffer.readableBytesSpan) {
         case .undecided: return nil
         case .v2:

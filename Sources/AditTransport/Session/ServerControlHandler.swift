@@ -133,6 +133,8 @@ final class ServerControlHandler: ChannelInboundHandler {
         case .closeTunnel(let name):
             if let session { shared.policy.closeTunnel(named: name, for: session) }
         case .peerSignal(let signal): if let session { shared.policy.peerSignal(signal, from: session) }
+        case .services(let services): if let session { shared.policy.services(services, from: session) }
+        case .serviceQuery(let query): if let session { shared.policy.serviceQuery(query, from: session) }
         case .start(let visitor, let id, let start, let transform): self.start(visitor, id, start, transform)
         case .refuseWorkConnection(let id, let text): idle.removeValue(forKey: id)?.refuse(text)
         case .visitorFailed(let visitor, let error): visitors.removeValue(forKey: visitor)?.fail(error)
@@ -270,6 +272,7 @@ final class ServerControlHandler: ChannelInboundHandler {
         guard let session else { return }
         isOpen = true
         connection.authenticated()
+        connection.session = session
         shared.policy.sessionOpened(session)
     }
 
@@ -316,6 +319,20 @@ final class ServerControlHandler: ChannelInboundHandler {
         visitors[id] = promise
         step(.visitor(id, start))
         return promise.futureResult
+    }
+
+    /// Opens a stream that leads to another device; `message` is its first frame.
+    func openPeerStream(_ message: AditPeerStream) -> EventLoopFuture<any Channel> {
+        let loop = connection.channel.eventLoop
+        guard !hasEnded, let multiplexer = connection.multiplexer else {
+            return loop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        return loop.makeCompletedFuture {
+            let bytes = try WorkPipeline.bytes(.peerStream(message), version, withMagic: false)
+            let stream = try multiplexer.openStreamOnLoop(EarlyDataHandler())
+            stream.writeAndFlush(bytes, promise: nil)
+            return stream
+        }
     }
 
     func offer(_ connection: IdleWorkConnection, _ message: FRPNewWorkConnection) {
@@ -404,6 +421,7 @@ final class ServerControlHandler: ChannelInboundHandler {
             shared.directory.release(session)
             session.finish(reason)
         }
+        connection.session = nil
         // The session holds this handler; whoever keeps the session must not keep both for ever.
         session = nil
         connection.end(control: context?.channel)

@@ -84,6 +84,15 @@ package final class ServerSession: Sendable {
         return eventLoop.flatSubmit { [handler] in handler.value.openWorkConnection(start) }
     }
 
+    /// Opens a stream to the device that leads to another one; it begins with `message` and carries raw bytes behind it.
+    ///
+    /// The channel holds an `EarlyDataHandler` until it is joined. The future fails when the session is over or takes no more
+    /// streams.
+    package func openPeerStream(_ message: AditPeerStream) -> EventLoopFuture<any Channel> {
+        if eventLoop.inEventLoop { return handler.value.openPeerStream(message) }
+        return eventLoop.flatSubmit { [handler] in handler.value.openPeerStream(message) }
+    }
+
     /// Sends a message to the device; messages of Adit's own are not sent to a plain frp client.
     package func send(_ message: FRPMessage) {
         guard isAdit || message.id < FRPMessageID.firstOfAdit else { return }

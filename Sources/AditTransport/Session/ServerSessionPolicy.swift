@@ -24,6 +24,18 @@ package protocol ServerSessionPolicy: Sendable {
     /// A device that takes part in looking for paths says something to another one.
     func peerSignal(_ signal: AditPeerSignal, from session: ServerSession)
 
+    /// A device tells which services its run has.
+    func services(_ services: AditServices, from session: ServerSession)
+
+    /// A guest asks who has a private proxy.
+    func serviceQuery(_ query: AditServiceQuery, from session: ServerSession)
+
+    /// A device opened a stream that is to lead to another one; `channel` carries its raw bytes and holds an
+    /// `EarlyDataHandler` until it is joined.
+    ///
+    /// False when the device opens too many, and the channel was closed.
+    func peerStream(_ message: AditPeerStream, channel: any Channel, from session: ServerSession) -> Bool
+
     /// A session that was open has ended, and all its tunnels with it.
     ///
     /// When this returns, names and ports of the session must be free: a session that takes its place is opened next.
@@ -33,4 +45,16 @@ package protocol ServerSessionPolicy: Sendable {
 extension ServerSessionPolicy {
     /// Passes no signals on.
     package func peerSignal(_ signal: AditPeerSignal, from session: ServerSession) {}
+
+    /// Leads nobody to services.
+    package func services(_ services: AditServices, from session: ServerSession) {}
+
+    /// Answers nothing.
+    package func serviceQuery(_ query: AditServiceQuery, from session: ServerSession) {}
+
+    /// Joins no streams.
+    package func peerStream(_ message: AditPeerStream, channel: any Channel, from session: ServerSession) -> Bool {
+        channel.close(promise: nil)
+        return false
+    }
 }

@@ -28,7 +28,7 @@ package enum SplicePath {
     ) -> EventLoopFuture<EventLoopFuture<RelayOutcome>?> {
         let loop = first.eventLoop
         // Most relays have a yamux stream on one side.
-        guard !(first is YamuxStreamChannel), !(second is YamuxStreamChannel) else {
+        guard !(first is StreamChannel), !(second is StreamChannel) else {
             return loop.makeSucceededFuture(nil)
         }
         let copies = copy(of: first, handlers: 1).and(copy(of: second, handlers: 1 + passing))

@@ -22,6 +22,9 @@ final class ProbeConnection {
 
     /// How many bytes may wait to be sent.
     private static let writeLimit = 1024 * 1024
+    /// How many may wait when packets that may be lost are offered: as much as a fast way takes in a moment, since all that is
+    /// written later waits behind it.
+    private static let offerLimit = 256 * 1024
 
     private var channel: (any Channel)?
     private var tell: ((Event) -> Void)?
@@ -77,13 +80,20 @@ final class ProbeConnection {
 
     func write(_ bytes: [UInt8]) {
         guard let channel, tell != nil else { return }
-        let waiting = (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-        guard waiting + bytes.count <= Self.writeLimit else {
+        guard waitingCount + bytes.count <= Self.writeLimit else {
             ended(.denied)
             return close(isAbrupt: true)
         }
         channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
     }
+
+    /// Writes all of the bytes, or none when too many wait.
+    func offer(_ bytes: [UInt8]) {
+        guard let channel, tell != nil, waitingCount + bytes.count <= Self.offerLimit else { return }
+        channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
+    }
+
+    private var waitingCount: Int { (try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
     /// Closes it, with a reset when `isAbrupt`; nothing is told any more.
     func close(isAbrupt: Bool) {

@@ -14,7 +14,7 @@ import NIOCore
 final class ProbeSocket {
     /// What a socket tells.
     enum Event {
-        case received([UInt8], from: IPEndpoint)
+        case received(PacketBatch, from: IPEndpoint)
         case refused(SocketRefusal)
     }
 
@@ -32,6 +32,8 @@ final class ProbeSocket {
     private let tell: (Event) -> Void
     private var token: UInt64?
     private var isOpen = true
+    /// Whether the system takes runs of datagrams; a device that computes no checksums does not.
+    private var takesRuns = true
 
     /// Binds a socket.
     ///
@@ -59,6 +61,7 @@ final class ProbeSocket {
             adit_close(descriptor)
             throw IOError(errnoCode: failure == 0 ? EMFILE : -failure, reason: "getsockname")
         }
+        if slab.takesRuns { adit_probe_expect_runs(descriptor) }
         local = IPEndpoint(wanted.address, raw.port)
         scope = interface
         self.slab = slab
@@ -73,14 +76,46 @@ final class ProbeSocket {
 
     /// Sends a datagram; what the system does not take at once is lost, as on any way.
     func send(_ bytes: [UInt8], to destination: IPEndpoint, timeToLive: UInt8?) {
-        guard isOpen else { return }
-        var raw = DatagramPath(to: destination).raw
-        guard CInt(raw.family) == family else { return refuse(destination, .hostUnreachable) }
-        if destination.address.isLinkLocal { raw.scope = scope }
+        guard isOpen, var raw = place(destination) else { return }
         let hops = timeToLive.map { CInt(max(1, $0)) } ?? 0
         let result = bytes.withUnsafeBytes { bytes in
-            adit_probe_send(descriptor, family, &raw, bytes.baseAddress, bytes.count, hops)
+            adit_probe_send(descriptor, family, &raw, bytes.baseAddress, bytes.count, hops, 0)
         }
+        note(result, destination)
+    }
+
+    /// Sends datagrams with one call, or each with its own where the system does not take them so.
+    func send(_ batch: PacketBatch, to destination: IPEndpoint) {
+        guard batch.count > 1, takesRuns else {
+            for index in 0..<batch.count { send(batch[index], to: destination, timeToLive: nil) }
+            return
+        }
+        guard isOpen, var raw = place(destination) else { return }
+        let result = batch.bytes.withUnsafeBytes { bytes in
+            adit_probe_send(descriptor, family, &raw, bytes.baseAddress, bytes.count, 0, UInt16(batch.segmentSize))
+        }
+        switch -result {
+        case EIO, EOPNOTSUPP, ENOPROTOOPT:
+            takesRuns = false
+            send(batch, to: destination)
+        // One that does not fit is not to keep the others back.
+        case EINVAL, EMSGSIZE:
+            for index in 0..<batch.count { send(batch[index], to: destination, timeToLive: nil) }
+        default: note(result, destination)
+        }
+    }
+
+    private func place(_ destination: IPEndpoint) -> adit_datagram_peer? {
+        var raw = DatagramPath(to: destination).raw
+        guard CInt(raw.family) == family else {
+            refuse(destination, .hostUnreachable)
+            return nil
+        }
+        if destination.address.isLinkLocal { raw.scope = scope }
+        return raw
+    }
+
+    private func note(_ result: CInt, _ destination: IPEndpoint) {
         switch -result {
         case 0, EAGAIN, ENOBUFS, ENOMEM, EINTR: break
         case EPERM, EACCES: refuse(destination, .prohibited)
@@ -105,9 +140,9 @@ final class ProbeSocket {
         guard isOpen, let token else { return }
         drainRefusals()
         for _ in 0..<Self.roundLimit where isOpen {
-            let count = slab.receive(descriptor) { bytes, source in
+            let count = slab.receive(descriptor) { batch, source in
                 // What the machine does with one may close the socket.
-                if isOpen { tell(.received(bytes, from: source)) }
+                if isOpen { tell(.received(batch, from: source)) }
             }
             guard count == ADIT_PROBE_SLOTS else { break }
         }

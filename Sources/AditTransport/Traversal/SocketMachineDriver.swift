@@ -52,6 +52,17 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
         eventLoop.execute { [runner] in runner.value.update(change) }
     }
 
+    /// Changes the machine at once and performs what it wants then, or soon when it is being performed now; only on
+    /// `eventLoop`. Nil after the end.
+    package func now<Answer>(_ change: (inout Machine) -> Answer) -> Answer? {
+        runner.value.with(change)
+    }
+
+    /// Looks at the machine, only on `eventLoop`; nil after the end.
+    package func look<Answer>(_ body: (borrowing Machine) -> Answer) -> Answer? {
+        runner.value.look(body)
+    }
+
     /// Closes every socket and tells no more events; succeeds when that is done.
     @discardableResult
     package func cancel() -> EventLoopFuture<Void> {

@@ -28,7 +28,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     /// What opens TLS, by the server's name: making one reads the system's authorities.
     private var tlsClients: [String: ClientTLS] = [:]
     /// Where all sockets receive.
-    private let slab = ProbeSlab()
+    private let slab = ProbeSlab(takesRuns: Machine.takesBatches)
     private let onEvent: (Machine.Event) -> Void
     private var slots: [SocketID: Slot] = [:]
     private var inbox: Deque<SocketInput> = []
@@ -70,9 +70,18 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     }
 
     func update(_ change: (inout Machine) -> Void) {
-        guard !isOver else { return }
-        change(&machine)
+        _ = with(change)
+    }
+
+    func with<Answer>(_ change: (inout Machine) -> Answer) -> Answer? {
+        guard !isOver else { return nil }
+        let answer = change(&machine)
         if !isPumping { pump() }
+        return answer
+    }
+
+    func look<Answer>(_ body: (borrowing Machine) -> Answer) -> Answer? {
+        isOver ? nil : body(machine)
     }
 
     func cancel() {
@@ -129,8 +138,12 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         case .open(let id, let kind): open(id, kind)
         case .send(let id, let bytes, let destination, let timeToLive):
             if case .datagram(let socket)? = slots[id] { socket.send(bytes, to: destination, timeToLive: timeToLive) }
+        case .sendBatch(let id, let batch, let destination):
+            if case .datagram(let socket)? = slots[id] { socket.send(batch, to: destination) }
         case .write(let id, let bytes):
             if case .connection(let connection)? = slots[id] { connection.write(bytes) }
+        case .offer(let id, let bytes):
+            if case .connection(let connection)? = slots[id] { connection.offer(bytes) }
         case .close(let id, let isAbrupt):
             inbox.removeAll { $0.id == id }
             if let slot = release(id) { close(slot, isAbrupt: isAbrupt) }
@@ -196,7 +209,12 @@ final class SocketMachineRunner<Machine: SocketMachine> {
             let socket = try ProbeSocket(local, interface: place.scope, device: place.device, slab, on: eventLoop) {
                 [weak self] event in
                 switch event {
-                case .received(let bytes, let source): self?.feed(.received(id, bytes, from: source))
+                case .received(let batch, let source):
+                    if batch.count > 1 {
+                        self?.feed(.receivedBatch(id, batch, from: source))
+                    } else {
+                        self?.feed(.received(id, batch.bytes, from: source))
+                    }
                 case .refused(let refusal): self?.feed(.refused(id, refusal))
                 }
             }
@@ -288,8 +306,9 @@ extension SocketInput {
     /// The socket, connection or request that it is about.
     fileprivate var id: SocketID? {
         switch self {
-        case .opened(let id, _), .received(let id, _, _), .refused(let id, _), .connected(let id, _, _),
-            .accepted(let id, _, _, _), .bytes(let id, _), .closed(let id, _), .response(let id, _):
+        case .opened(let id, _), .received(let id, _, _), .receivedBatch(let id, _, _), .refused(let id, _),
+            .connected(let id, _, _), .accepted(let id, _, _, _), .bytes(let id, _), .closed(let id, _),
+            .response(let id, _):
             id
         case .networkChanged, .timer: nil
         }

@@ -11,7 +11,7 @@ package import NIOCore
 ///
 /// Each stream is a `Channel` of its own. All of it happens on the connection's event loop; other threads use
 /// `multiplexer`. Payload is never copied but for short frames, which travel in one buffer with their header.
-package final class YamuxHandler: ChannelDuplexHandler {
+package final class YamuxHandler: ChannelDuplexHandler, StreamCarrier {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = Never
     package typealias OutboundIn = Never
@@ -30,9 +30,9 @@ package final class YamuxHandler: ChannelDuplexHandler {
     private var eventLoop: (any EventLoop)?
     private var isEnded = false
 
-    private var streams: [UInt32: YamuxStreamChannel] = [:]
-    private var line = Deque<YamuxStreamChannel>()
-    private var touched: [YamuxStreamChannel] = []
+    private var streams: [UInt32: StreamChannel] = [:]
+    private var line = Deque<StreamChannel>()
+    private var touched: [StreamChannel] = []
     private var isPerforming = false
     private var isPumping = false
     private var isReading = false
@@ -73,7 +73,7 @@ package final class YamuxHandler: ChannelDuplexHandler {
         initializer: (@Sendable (any Channel) -> EventLoopFuture<Void>)? = nil
     ) -> EventLoopFuture<any Channel> {
         guard let eventLoop else { preconditionFailure("the handler is not in a pipeline") }
-        let stream: YamuxStreamChannel
+        let stream: StreamChannel
         do throws(YamuxStreamError) {
             stream = try makeStream()
         } catch {
@@ -107,7 +107,7 @@ package final class YamuxHandler: ChannelDuplexHandler {
         return stream
     }
 
-    private func makeStream() throws(YamuxStreamError) -> YamuxStreamChannel {
+    private func makeStream() throws(YamuxStreamError) -> StreamChannel {
         guard let context, !isEnded, context.channel.isActive else { throw .connectionLost }
         let id: UInt32
         do {
@@ -115,10 +115,20 @@ package final class YamuxHandler: ChannelDuplexHandler {
         } catch {
             throw error == .tooManyStreams ? .tooManyStreams : .goingAway
         }
-        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
+        let stream = StreamChannel(
+            streamID: Int64(id),
+            carrier: self,
+            connection: context.channel,
+            on: context.eventLoop
+        )
         streams[id] = stream
         performOutputs()
         return stream
+    }
+
+    /// Something has to come from the peer within this time, or the session fails; called on the event loop.
+    package func check(within patience: Duration) {
+        handle(.check(patience))
     }
 
     /// Says go-away, lets the open streams end, then closes the connection; called on the event loop.
@@ -252,8 +262,7 @@ package final class YamuxHandler: ChannelDuplexHandler {
         return true
     }
 
-    /// Adds a stream to the current round of reads, so that it is told when the round is over.
-    func touch(_ stream: YamuxStreamChannel) {
+    func touch(_ stream: StreamChannel) {
         guard !stream.isTouched else { return }
         stream.isTouched = true
         touched.append(stream)
@@ -261,11 +270,9 @@ package final class YamuxHandler: ChannelDuplexHandler {
 
     // MARK: What streams ask for
 
-    /// How many bytes a stream may send now.
-    func sendWindow(of id: UInt32) -> Int { session.sendWindow(of: id) }
+    func sendWindow(of stream: StreamChannel) -> Int { session.sendWindow(of: stream.yamuxID) }
 
-    /// Puts a stream in the line of those that have something to send.
-    func streamHasData(_ stream: YamuxStreamChannel) {
+    func streamHasData(_ stream: StreamChannel) {
         if !stream.isInLine {
             stream.isInLine = true
             line.append(stream)
@@ -273,19 +280,24 @@ package final class YamuxHandler: ChannelDuplexHandler {
         pump()
     }
 
-    /// Adds bytes to the payload of the data frame that `transmitData` is about to send.
     func append(payload: ByteBuffer) {
         payloads.append(payload)
     }
 
-    /// Sends a data frame with the payload that was appended.
-    func transmitData(_ count: Int, on id: UInt32) {
-        handle(.send(id, count))
-    }
+    func transmitData(_ count: Int, on stream: StreamChannel) { handle(.send(stream.yamuxID, count)) }
 
-    /// Forgets a stream that has ended.
-    func forget(_ stream: YamuxStreamChannel) {
-        if streams[stream.streamID] === stream { streams[stream.streamID] = nil }
+    func finish(_ stream: StreamChannel) { handle(.finish(stream.yamuxID)) }
+
+    func close(_ stream: StreamChannel) { handle(.close(stream.yamuxID)) }
+
+    func reset(_ stream: StreamChannel) { handle(.reset(stream.yamuxID)) }
+
+    func consumed(_ count: Int, of stream: StreamChannel) { handle(.consumed(stream.yamuxID, count)) }
+
+    func keepShort(_ stream: StreamChannel) { handle(.keepShort(stream.yamuxID)) }
+
+    func forget(_ stream: StreamChannel) {
+        if streams[stream.yamuxID] === stream { streams[stream.yamuxID] = nil }
     }
 
     /// Tells the session something that happened on this end.
@@ -360,7 +372,12 @@ package final class YamuxHandler: ChannelDuplexHandler {
             session.handle(.reset(id), at: now())
             return
         }
-        let stream = YamuxStreamChannel(streamID: id, connection: context.channel, handler: self)
+        let stream = StreamChannel(
+            streamID: Int64(id),
+            carrier: self,
+            connection: context.channel,
+            on: context.eventLoop
+        )
         streams[id] = stream
         inboundStreamInitializer(stream).assumeIsolated().whenComplete { result in
             switch result {
@@ -466,4 +483,9 @@ package final class YamuxHandler: ChannelDuplexHandler {
         streams = [:]
         for stream in remaining.values { stream.breakOff(error) }
     }
+}
+
+extension StreamChannel {
+    /// A yamux stream id has 32 bits.
+    fileprivate var yamuxID: UInt32 { UInt32(truncatingIfNeeded: streamID) }
 }

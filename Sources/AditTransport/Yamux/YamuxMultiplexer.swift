@@ -39,6 +39,11 @@ package struct YamuxMultiplexer: Sendable {
         eventLoop.execute { [handler] in handler.value.shutdown() }
     }
 
+    /// The way to the peer may be gone: something has to come from it within this time, or the session fails.
+    package func check(within patience: Duration) {
+        eventLoop.execute { [handler] in handler.value.check(within: patience) }
+    }
+
     /// How many streams are open, asked on the event loop.
     package func activeStreamCount() -> EventLoopFuture<Int> {
         eventLoop.submit { [handler] in handler.value.activeStreamCount }

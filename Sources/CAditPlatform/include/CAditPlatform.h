@@ -64,6 +64,9 @@ void adit_close_with_reset(int socket);
 // Keeps every signal away from the calling thread, and names it (at most 15 bytes).
 void adit_prepare_thread(const char *name);
 
+// Lets the process keep up to 16 MiB of freed memory for its next buffers (mallopt(3)); to be called before other threads are.
+void adit_keep_freed_memory(void);
+
 // The permission bits of a file, links followed.
 int adit_file_permissions(const char *path);
 

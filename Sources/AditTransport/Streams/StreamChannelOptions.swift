@@ -4,8 +4,8 @@
 import NIOCore
 
 /// The options of a stream, set and read on the event loop without a future.
-struct YamuxStreamOptions: NIOSynchronousChannelOptions {
-    let channel: YamuxStreamChannel
+struct StreamChannelOptions: NIOSynchronousChannelOptions {
+    let channel: StreamChannel
 
     func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
         try channel.setOption0(option, value: value)

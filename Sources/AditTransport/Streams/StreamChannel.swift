@@ -6,12 +6,12 @@ import DequeModule
 package import NIOCore
 import Synchronization
 
-/// One stream of a yamux session as a channel that carries `ByteBuffer`s.
+/// One of many streams that share a connection, yamux's or QUIC's, as a channel that carries `ByteBuffer`s.
 ///
 /// The peer's end of data arrives as `ChannelEvent.inputClosed`; `close(mode: .output)` sends this end's after all writes.
 /// `close()` ends the stream in order when everything was sent and read, else it resets it, as it does after
 /// `ResetConnection`. Credit goes back to the peer only for bytes that the pipeline has read.
-package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendable {
+package final class StreamChannel: Channel, ChannelCore, @unchecked Sendable {
     // Unchecked: what other threads may ask is constant or atomic; everything else is touched on the event loop only.
 
     private struct PendingWrite {
@@ -21,6 +21,8 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
 
     /// How many held bytes one `read()` passes on at most.
     private static let readBurst = 256 * 1024
+    /// Up to so many held bytes share a buffer.
+    private static let sharedBytes = 16 * 1024
     /// How many bytes one data frame carries at most, so that streams take turns.
     private static let frameBytes = 64 * 1024
 
@@ -28,14 +30,14 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     package let eventLoop: any EventLoop
     package let parent: (any Channel)?
     package let closeFuture: EventLoopFuture<Void>
-    /// The yamux stream id.
-    package let streamID: UInt32
+    /// The stream's id on its connection.
+    package let streamID: Int64
 
     private let closePromise: EventLoopPromise<Void>
     private let activeFlag = Atomic<Bool>(false)
     private let writableFlag = Atomic<Bool>(true)
     private var ownPipeline: ChannelPipeline?
-    private var handler: YamuxHandler?
+    private var carrier: (any StreamCarrier)?
 
     private var pendingWrites = Deque<PendingWrite>()
     private var pendingBytes = 0
@@ -45,6 +47,8 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     private var isOutputClosing = false
     private var isOutputEnded = false
     private var outputClosePromise: EventLoopPromise<Void>?
+    /// Why the peer takes no more, although it may send; nil while it does.
+    private var refusal: (any Error)?
 
     private var heldReads = Deque<ByteBuffer>()
     private var unreportedBytes = 0
@@ -58,21 +62,22 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     private var isClosed = false
     private var isResetWanted = false
 
-    /// Whether the stream waits in the handler's line of streams that have something to send.
+    /// Whether the stream waits in the carrier's line of streams that have something to send.
     var isInLine = false
-    /// Whether the stream takes part in the handler's current round of reads.
+    /// Whether the stream takes part in the carrier's current round of reads.
     var isTouched = false
     /// Whether the pipeline was given bytes whose round of reads is not complete.
     private var isInRound = false
     /// Whether the pipeline may write again, and is told so when the round of reads is complete.
     private var isWritabilityHeld = false
 
-    init(streamID: UInt32, connection: any Channel, handler: YamuxHandler) {
+    /// Makes a stream; `connection` is the channel below it, where there is one.
+    init(streamID: Int64, carrier: any StreamCarrier, connection: (any Channel)?, on eventLoop: any EventLoop) {
         self.streamID = streamID
-        self.handler = handler
+        self.carrier = carrier
         parent = connection
-        eventLoop = connection.eventLoop
-        closePromise = connection.eventLoop.makePromise()
+        self.eventLoop = eventLoop
+        closePromise = eventLoop.makePromise()
         closeFuture = closePromise.futureResult
         ownPipeline = ChannelPipeline(channel: self)
     }
@@ -89,7 +94,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     package var isActive: Bool { activeFlag.load(ordering: .relaxed) }
     package var isWritable: Bool { writableFlag.load(ordering: .relaxed) }
     package var _channelCore: any ChannelCore { self }
-    package var syncOptions: (any NIOSynchronousChannelOptions)? { YamuxStreamOptions(channel: self) }
+    package var syncOptions: (any NIOSynchronousChannelOptions)? { StreamChannelOptions(channel: self) }
 
     package func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
         if eventLoop.inEventLoop {
@@ -181,8 +186,8 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        guard !isOutputClosing else {
-            promise?.fail(ChannelError.outputClosed)
+        guard !isOutputClosing, refusal == nil else {
+            promise?.fail(refusal ?? ChannelError.outputClosed)
             return
         }
         let buffer = unwrapData(data, as: ByteBuffer.self)
@@ -196,7 +201,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         flushedWrites = pendingWrites.count
         flushedBytes = pendingBytes
         guard isActive else { return }
-        handler?.streamHasData(self)
+        carrier?.streamHasData(self)
         // What is left now waits for the peer's window or for the connection.
         if flushedBytes > 0 { changeWritability(false) }
     }
@@ -226,22 +231,22 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
 
     /// Sends one data frame of what was flushed, and the end of data after the last; true when there is more to send now.
     func sendFrame() -> Bool {
-        guard !isClosed, isActive, let handler else { return false }
-        let count = min(flushedBytes, Self.frameBytes, handler.sendWindow(of: streamID))
+        guard !isClosed, isActive, let carrier else { return false }
+        let count = min(flushedBytes, Self.frameBytes, carrier.sendWindow(of: self))
         if count > 0 {
-            sendData(count, through: handler)
+            sendData(count, through: carrier)
         } else {
             completeEmptyWrites()
         }
         if flushedWrites == 0, isOutputClosing {
-            sendEnd(through: handler)
+            sendEnd(through: carrier)
             return false
         }
         updateWritability()
-        return flushedBytes > 0 && handler.sendWindow(of: streamID) > 0
+        return flushedBytes > 0 && carrier.sendWindow(of: self) > 0
     }
 
-    private func sendData(_ count: Int, through handler: YamuxHandler) {
+    private func sendData(_ count: Int, through carrier: any StreamCarrier) {
         var missing = count
         pendingBytes -= count
         flushedBytes -= count
@@ -249,17 +254,17 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         while missing > 0 || pendingWrites.first.map({ $0.buffer.readableBytes == 0 }) ?? false, flushedWrites > 0 {
             let available = pendingWrites[0].buffer.readableBytes
             if available > missing {
-                if let slice = pendingWrites[0].buffer.readSlice(length: missing) { handler.append(payload: slice) }
+                if let slice = pendingWrites[0].buffer.readSlice(length: missing) { carrier.append(payload: slice) }
                 missing = 0
                 break
             }
             let write = pendingWrites.removeFirst()
             flushedWrites -= 1
             missing -= available
-            if available > 0 { handler.append(payload: write.buffer) }
+            if available > 0 { carrier.append(payload: write.buffer) }
             if let promise = write.promise { promises.append(promise) }
         }
-        handler.transmitData(count, on: streamID)
+        carrier.transmitData(count, on: self)
         for promise in promises { promise.succeed() }
     }
 
@@ -279,13 +284,13 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         outputClosePromise = promise
         flushedWrites = pendingWrites.count
         flushedBytes = pendingBytes
-        if isActive { handler?.streamHasData(self) }
+        if isActive { carrier?.streamHasData(self) }
     }
 
-    private func sendEnd(through handler: YamuxHandler) {
+    private func sendEnd(through carrier: any StreamCarrier) {
         guard !isOutputEnded else { return }
         isOutputEnded = true
-        handler.handle(.finish(streamID))
+        carrier.finish(self)
         outputClosePromise?.succeed()
         outputClosePromise = nil
         pipeline.fireUserInboundEventTriggered(ChannelEvent.outputClosed)
@@ -317,33 +322,39 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         activeFlag.store(true, ordering: .relaxed)
         pipeline.fireChannelRegistered()
         pipeline.fireChannelActive()
-        if hasFlushedData, !isClosed { handler?.streamHasData(self) }
+        if hasFlushedData, !isClosed { carrier?.streamHasData(self) }
         if autoRead, !isClosed { pipeline.syncOperations.read() }
     }
 
     /// Lets little be under way to this end: for data that is worth nothing when it is old.
     func keepShort() {
-        handler?.handle(.keepShort(streamID))
+        carrier?.keepShort(self)
     }
 
     /// Takes bytes that arrived for the stream.
     func receive(_ buffer: ByteBuffer) {
         guard !isClosed else { return }
-        guard isReadPending, !isDelivering, heldReads.isEmpty else {
-            heldReads.append(buffer)
-            return
-        }
-        handler?.touch(self)
+        guard isReadPending, !isDelivering, heldReads.isEmpty else { return hold(buffer) }
+        carrier?.touch(self)
         unreportedBytes += buffer.readableBytes
         isInRound = true
         pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
+    }
+
+    /// Keeps bytes until the pipeline asks for them. Small ones share a buffer: a window counts bytes, and a peer that sends
+    /// one at a time must not make it cost a buffer for each.
+    private func hold(_ buffer: ByteBuffer) {
+        guard let last = heldReads.last, last.readableBytes + buffer.readableBytes <= Self.sharedBytes else {
+            return heldReads.append(buffer)
+        }
+        heldReads[heldReads.count - 1].writeImmutableBuffer(buffer)
     }
 
     /// Notes that the peer sends no more.
     func receiveEnd() {
         guard !isClosed else { return }
         isEndReceived = true
-        if isReadPending, !isDelivering, heldReads.isEmpty { handler?.touch(self) }
+        if isReadPending, !isDelivering, heldReads.isEmpty { carrier?.touch(self) }
     }
 
     /// Ends a round of reads: gives credit back and lets the pipeline ask for more.
@@ -378,7 +389,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
         guard unreportedBytes > 0 else { return }
         let count = unreportedBytes
         unreportedBytes = 0
-        handler?.handle(.consumed(streamID, count))
+        carrier?.consumed(count, of: self)
     }
 
     private func endInput() {
@@ -388,6 +399,7 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
             return
         }
         pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        if let refusal { return breakOff(refusal) }
         if isOutputEnded, !isClosed { closeByThisEnd(promise: nil) }
     }
 
@@ -396,8 +408,22 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
     private func closeByThisEnd(promise: EventLoopPromise<Void>?) {
         reportConsumedBytes()
         let isBroken = isResetWanted || pendingBytes > 0 || !heldReads.isEmpty || !isActive
-        handler?.handle(isBroken ? .reset(streamID) : .close(streamID))
+        if isBroken { carrier?.reset(self) } else { carrier?.close(self) }
         end(ChannelError.ioOnClosedChannel, promise: promise)
+    }
+
+    /// The peer takes no more: what was written is lost, what it sent is still read.
+    func refuseOutput(_ error: any Error) {
+        guard !isClosed, !isOutputEnded, refusal == nil else { return }
+        refusal = error
+        let writes = pendingWrites
+        pendingWrites = []
+        pendingBytes = 0
+        flushedBytes = 0
+        flushedWrites = 0
+        for write in writes { write.promise?.fail(error) }
+        if isInputEnded { return breakOff(error) }
+        changeWritability(false)
     }
 
     /// The stream is gone: the peer reset it, or the connection went away.
@@ -415,8 +441,8 @@ package final class YamuxStreamChannel: Channel, ChannelCore, @unchecked Sendabl
             return
         }
         isClosed = true
-        handler?.forget(self)
-        handler = nil
+        carrier?.forget(self)
+        carrier = nil
         let wasActive = activeFlag.exchange(false, ordering: .relaxed)
         let writes = pendingWrites
         pendingWrites = []
