@@ -37,6 +37,8 @@ extension AditServer {
         for session in sessions {
             switch session.identity {
             case .device(let key, _): online[key.hexadecimal, default: []].append(session)
+            // Its frp session is there beside it.
+            case .guest: break
             case .frp(let user, let clientID):
                 clients.append(
                     ServerStatus.Client(

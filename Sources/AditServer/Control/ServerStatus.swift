@@ -95,6 +95,12 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         package var refused: Int
         /// Signals dropped because too many came.
         package var limited: Int
+        /// Streams between devices that were joined since the start; absent from a version that joins none.
+        package var streams: Int?
+        /// Those that are open now.
+        package var openStreams: Int?
+        /// What passed on them, in bytes, both ways together.
+        package var streamBytes: Int64?
     }
 
     /// One certificate with which the server ends visitors' TLS connections.

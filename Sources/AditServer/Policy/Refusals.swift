@@ -3,6 +3,7 @@
 
 import AditConfig
 import AditCore
+import AditTransport
 import AditTunnel
 
 /// What people are told when a login or a tunnel is refused, with the facts that were measured.
@@ -72,6 +73,52 @@ enum Refusal {
         Text("the server does not accept this token", zh: "服务器不接受该令牌"),
         fix: Text("compare it with  token  in the server's configuration", zh: "请与服务器配置中的 token 核对")
     )
+
+    static let userInvalid = AditError(
+        .nameInvalid,
+        Text(
+            "the user of an frp client has at most 128 bytes and no control characters",
+            zh: "frp 客户端的 user 最多 128 字节，且不含控制字符"
+        ),
+        fix: Text("choose another  user", zh: "请更换 user")
+    )
+
+    /// What became of a private proxy's name; nil when it was given.
+    static func privateName(_ claim: PrivateProxies<ServerSession>.Claim, _ name: String) -> AditError? {
+        let shown = LineLogHandler.printable(String(name.prefix(64)))
+        switch claim {
+        case .granted: return nil
+        case .taken:
+            return AditError(
+                .proxyExists,
+                Text("proxy [\(shown)] already exists", zh: "代理 [\(shown)] 已存在"),
+                why: [Text("another client of this server has it", zh: "此服务器的另一个客户端正在使用该名称")],
+                fix: Text("choose another  name  or  user", zh: "请更换 name 或 user")
+            )
+        case .full:
+            return AditError(
+                .limitReached,
+                Text("the server has as many private proxies as it takes", zh: "服务器的私有代理数量已达上限")
+            )
+        case .invalid:
+            return AditError(
+                .nameInvalid,
+                Text(
+                    "user and name of a private proxy have at most 64 bytes together",
+                    zh: "私有代理的 user 与 name 合计最多 64 字节"
+                ),
+                fix: Text("choose a shorter  name", zh: "请缩短 name")
+            )
+        }
+    }
+
+    static func onlyPrivate(_ kind: String) -> AditError {
+        let shown = LineLogHandler.printable(String(kind.prefix(32)))
+        return AditError(
+            .kindUnavailable,
+            Text("a guest has private proxies alone, and no \"\(shown)\"", zh: "访客会话只能使用私有代理，不能使用 \"\(shown)\"")
+        )
+    }
 
     static let noToken = AditError(
         .tokenRefused,

@@ -19,8 +19,13 @@ extension ServerPolicy {
         guard !changeable.withLockedValue({ $0.isStopping }) else {
             return eventLoop.makeSucceededFuture(.refuse(SessionEnd.draining.error))
         }
-        if let device = request.device { return authorize(device, request, setup, on: eventLoop) }
-        let decision = decideFRP(request, setup)
+        let decision: LoginDecision
+        if let device = request.device {
+            guard device.isGuest else { return authorize(device, request, setup, on: eventLoop) }
+            decision = decideGuest(device, request, setup)
+        } else {
+            decision = decideFRP(request, setup)
+        }
         guard case .refuse(let error, _) = decision, error.code == .tokenRefused else {
             return eventLoop.makeSucceededFuture(decision)
         }
@@ -101,6 +106,37 @@ extension ServerPolicy {
         }
         return .accept(
             LoginAcceptance(identity: .frp(user: login.user, clientID: login.clientID), token: token)
+        )
+    }
+
+    /// A guest has the right of an frp client, and shows a key of its own. Nothing of it is kept.
+    private func decideGuest(
+        _ guest: LoginRequest.Device,
+        _ request: LoginRequest,
+        _ setup: ServerSetup
+    ) -> LoginDecision {
+        guard setup.allowsFRP else { return .refuse(Refusal.frpOff) }
+        guard let token = setup.token, !token.isEmpty || setup.allowsEmptyToken else {
+            return .refuse(Refusal.noToken)
+        }
+        guard token.isEmpty || request.tokenProofMatches(token: token) else { return .refuse(Refusal.tokenWrong) }
+        let fingerprint = guest.key.fingerprint.description
+        guard let name = FRPGuestName(user: request.login.user, fingerprint: fingerprint)?.description else {
+            return .refuse(Refusal.userInvalid)
+        }
+        let address = request.remoteAddress?.address
+        return .accept(
+            LoginAcceptance(
+                identity: .guest(guest.key, name: name),
+                response: AditLoginResponse(
+                    deviceName: name,
+                    serverName: setup.publicHost,
+                    domain: setup.domain ?? "",
+                    httpPort: httpPort,
+                    stun: stunOffer(to: address),
+                    turn: turnOffer(to: name, key: guest.key, at: address)
+                )
+            )
         )
     }
 

@@ -22,6 +22,7 @@ extension ServerPolicy {
     ) -> EventLoopFuture<FRPNewProxyResponse> {
         let loop = session.eventLoop
         let setup = self.setup
+        if session.identity.isGuest { return loop.makeSucceededFuture(openPrivate(request, for: session)) }
         let opened: EventLoopFuture<OpenTunnel>
         do {
             guard (1...Self.maximumNameLength).contains(request.proxyName.utf8.count) else {
@@ -57,6 +58,29 @@ extension ServerPolicy {
                 adit: session.isAdit ? AditTunnelResponse(error: AditErrorMessage(refusal.error)) : nil
             )
         }
+    }
+
+    /// Gives a guest's private proxy its name: nothing is opened, other guests find it there.
+    private func openPrivate(_ request: FRPNewProxy, for session: ServerSession) -> FRPNewProxyResponse {
+        let name = request.proxyName
+        let error: AditError?
+        if PrivateProxies<ServerSession>.kinds.contains(request.proxyType) {
+            error = Refusal.privateName(signalling.claim(name, for: session), name)
+        } else {
+            error = Refusal.onlyPrivate(request.proxyType)
+        }
+        let shown = LineLogHandler.printable(name)
+        let run: Logger.Metadata = ["run": "\(session.runID)"]
+        if let error {
+            log.info("[\(shown)] new proxy refused: \(error.what.english)", metadata: run)
+        } else {
+            log.info("[\(shown)] \(request.proxyType) proxy is open", metadata: run)
+        }
+        return FRPNewProxyResponse(
+            proxyName: name,
+            error: error?.what.english ?? "",
+            adit: AditTunnelResponse(error: error.map { AditErrorMessage($0) })
+        )
     }
 
     // MARK: Names

@@ -8,7 +8,7 @@ package import AditTunnel
 package import AditWire
 import Logging
 import NIOConcurrencyHelpers
-import NIOCore
+package import NIOCore
 
 /// Decides who may come in and which tunnels exist, and keeps the store, the table and the listeners in step.
 package final class ServerPolicy: ServerSessionPolicy {
@@ -49,7 +49,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         self.clock = clock
         self.log = log
         changeable = NIOLockedValueBox(Changeable(setup: setup))
-        signalling = PeerSignalling(store: store, clock: clock, log: log)
+        signalling = PeerSignalling(store: store, clock: clock, log: log) { table.ceiling(of: $0) }
     }
 
     /// The setup as of the last reload.
@@ -73,6 +73,7 @@ package final class ServerPolicy: ServerSessionPolicy {
     }
 
     package func closeTunnel(named name: String, for session: ServerSession) {
+        signalling.release(name, of: session)
         guard let tunnel = table.tunnel(named: name, of: session).flatMap({ table.remove($0) }) else { return }
         tunnel.close()
         noteUse(of: [tunnel], on: session.eventLoop)
@@ -81,6 +82,18 @@ package final class ServerPolicy: ServerSessionPolicy {
 
     package func peerSignal(_ signal: AditPeerSignal, from session: ServerSession) {
         signalling.forward(signal, from: session)
+    }
+
+    package func services(_ services: AditServices, from session: ServerSession) {
+        signalling.announce(services, from: session)
+    }
+
+    package func serviceQuery(_ query: AditServiceQuery, from session: ServerSession) {
+        signalling.answer(query, to: session)
+    }
+
+    package func peerStream(_ message: AditPeerStream, channel: any Channel, from session: ServerSession) -> Bool {
+        signalling.join(message, channel, from: session)
     }
 
     package func sessionClosed(_ session: ServerSession, reason: SessionEnd) {
@@ -109,7 +122,8 @@ package final class ServerPolicy: ServerSessionPolicy {
         return store.devices(on: loop).map { devices in
             let members = Dictionary(uniqueKeysWithValues: devices.map { ($0.key, $0) })
             // Also of those that have no session now.
-            turn?.keep(only: Set(devices.lazy.filter { $0.removed == nil }.map(\.key)), asOf: grants)
+            let guests = self.table.sessions.map(\.identity).filter(\.isGuest).compactMap { $0.peer?.key.hexadecimal }
+            turn?.keep(only: Set(devices.lazy.filter { $0.removed == nil }.map(\.key)).union(guests), asOf: grants)
             var ended = 0
             for session in self.table.sessions {
                 guard case .device(let key, _) = session.identity else { continue }
@@ -154,6 +168,7 @@ package final class ServerPolicy: ServerSessionPolicy {
     func describe(_ session: ServerSession) -> String {
         switch session.identity {
         case .device(_, let name): "device \(name)"
+        case .guest(_, let name): "guest \(name)"
         case .frp(let user, let clientID):
             "frp client" + (user.isEmpty ? "" : " user \(user)") + (clientID.isEmpty ? "" : " id \(clientID)")
         }

@@ -93,7 +93,8 @@ package struct ServerProcess: Sendable {
         watching.cancel()
         log.notice("the server has stopped")
         server.closeCommands()
-        try? await group.shutdownGracefully()
+        // The event loops end with the process. What the ends of sessions still hand from one to another, and answers of the
+        // store that nobody waits for any more, need a loop that takes them.
     }
 
     private func makeIdentity(at now: UnixTime) throws -> ServerIdentity {

@@ -218,7 +218,7 @@ extension AditServer {
         let interval = turn.renewalInterval
         let task = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             for session in self.table.sessions {
-                guard case .device(let key, let name) = session.identity, session.isAdit else { continue }
+                guard let (key, name) = session.identity.peer, session.isAdit else { continue }
                 let place = session.remoteAddress?.address
                 let offer = turn.offer(to: name, key: key.hexadecimal, at: place, isRenewal: true)
                 if let offer { session.send(.turnOffer(offer)) }

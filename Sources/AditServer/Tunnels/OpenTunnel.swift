@@ -234,7 +234,7 @@ package final class OpenTunnel: Sendable {
         splicing: @escaping @Sendable () -> Void
     ) -> EventLoopFuture<Void> {
         // Most streams run inside a session and are no sockets of their own.
-        if gate.isShaped || stream is YamuxStreamChannel {
+        if gate.isShaped || stream is StreamChannel {
             return Relay.join(visitor, stream).map { outcome in
                 if case .failed(let reason) = outcome.end { self.counters.note(error: reason) }
             }

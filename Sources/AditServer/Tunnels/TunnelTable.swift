@@ -79,6 +79,11 @@ package final class TunnelTable: Sendable {
         }
     }
 
+    /// What the owner lets the device of a session use; nil for no limits.
+    func ceiling(of session: ServerSession) -> DeviceCeiling? {
+        box.withLockedValue { $0.ceilings[session.owner] }
+    }
+
     /// Forgets a session and returns the tunnels it held.
     func remove(_ session: ServerSession) -> [OpenTunnel] {
         box.withLockedValue { state in

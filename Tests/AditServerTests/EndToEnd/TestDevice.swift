@@ -25,12 +25,15 @@ final class TestDevice: Sendable {
         invite: [UInt8]? = nil,
         token: String? = nil,
         isFRP: Bool = false,
+        isGuest: Bool = false,
         service: @escaping @Sendable (any Channel) -> Void = EchoService.serve,
         change: (inout DeviceSessionConfiguration) -> Void = { _ in }
     ) async throws {
         let key = try key ?? DeviceKey(seed: RandomBytes.system(32))
         let credentials: DeviceCredentials =
-            if isFRP {
+            if isGuest {
+                .guest(token: token ?? "", key)
+            } else if isFRP {
                 .frpToken(token ?? "")
             } else if let token {
                 .token(token, key)
@@ -40,7 +43,7 @@ final class TestDevice: Sendable {
         var configuration = DeviceSessionConfiguration(
             server: HostPort(host: "127.0.0.1", port: server.server.sessionPort),
             credentials: credentials,
-            serverTrust: isFRP ? .unverified(name: "") : .pinned(server.server.fingerprint)
+            serverTrust: isFRP || isGuest ? .unverified(name: "") : .pinned(server.server.fingerprint)
         )
         configuration.deviceName = name
         change(&configuration)
