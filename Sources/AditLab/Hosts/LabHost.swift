@@ -34,6 +34,8 @@ package class LabHost {
     var routes = RouteTable()
     /// The addresses of all interfaces, which every packet is compared with.
     private(set) var ownAddresses: [AddressKey] = []
+    /// The same where they are many, as those of a router between many networks; empty otherwise.
+    private var ownAddressIndex: Set<AddressKey> = []
     var random: SeededGenerator
     var datagramSockets: [UInt16: [LabUDPSocket]] = [:]
     var datagramSocketCount = 0
@@ -90,11 +92,17 @@ package class LabHost {
         route(InterfaceAddress(gateway.isIPv6 ? .v6(high: 0, low: 0) : .v4(0), prefixLength: 0), via: gateway)
     }
 
-    /// Gives an interface other addresses while the lab runs, and tells the machines.
-    package func changeAddresses(_ addresses: [InterfaceAddress], interface: Int = 0) {
+    /// Gives an interface other addresses while the lab runs, where asked for sends everything through a router there, and
+    /// tells the machines.
+    package func changeAddresses(
+        _ addresses: [InterfaceAddress],
+        interface: Int = 0,
+        defaultRoute router: IPAddress? = nil
+    ) {
         interfaces[interface].addresses = addresses
         routes.remove(interface: interface, onlyDirect: true)
         addressesChanged(interface)
+        if let router { defaultRoute(via: router) }
         for machine in machines { machine.accept(.networkChanged(network)) }
     }
 
@@ -128,6 +136,7 @@ package class LabHost {
     /// Whether one of its interfaces has the address.
     final func owns(_ address: IPAddress) -> Bool {
         let key = AddressKey(address)
+        guard ownAddressIndex.isEmpty else { return ownAddressIndex.contains(key) }
         for own in ownAddresses where own == key { return true }
         return false
     }
@@ -240,6 +249,7 @@ package class LabHost {
             routes.add(own.address, prefixLength: own.prefixLength, interface: number, gateway: nil)
         }
         ownAddresses = interfaces.flatMap { $0.addresses.map { AddressKey($0.address) } }
+        ownAddressIndex = ownAddresses.count > 8 ? Set(ownAddresses) : []
         interface.link.setAddresses(interface.addresses.map { AddressKey($0.address) }, of: interface.attachment)
     }
 }

@@ -16,6 +16,10 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     package private(set) var machine: Machine
     /// Whether it still has its sockets.
     package private(set) var isRunning = true
+    /// Whether the computer sleeps: what comes is lost, and what falls due is done when it wakes, while the clock goes on.
+    package var isAsleep = false {
+        didSet { if oldValue, !isAsleep { accept(.timer) } }
+    }
 
     private var onEvent: ((Machine.Event) -> Void)?
     private unowned let host: LabHost
@@ -69,7 +73,7 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     }
 
     override func accept(_ input: SocketInput) {
-        guard isRunning else { return }
+        guard isRunning, !isAsleep else { return }
         inputs.append(input)
         work()
     }
@@ -99,8 +103,11 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
         inputs.removeAll(keepingCapacity: true)
         inputsDone = 0
         isBusy = false
-        if isRunning { host.lab.arm(self, at: machine.nextDeadline.map { max($0, host.lab.now) }) }
+        if isRunning { host.lab.arm(self, at: deadline(of: &machine).map { max($0, host.lab.now) }) }
     }
+
+    /// In place: a machine is large, and read out of a property it is copied.
+    private func deadline(of machine: inout Machine) -> Instant? { machine.nextDeadline }
 
     private func perform() {
         while isRunning, let output = machine.nextOutput() {
@@ -108,7 +115,11 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
             case .open(let id, let kind): open(id, kind)
             case .send(let id, let bytes, let remote, let timeToLive):
                 datagramSockets[id]?.send(bytes, to: remote, timeToLive: timeToLive)
+            case .sendBatch(let id, let batch, let remote):
+                // Each is lost or comes for itself.
+                for packet in batch.packets { datagramSockets[id]?.send(packet, to: remote) }
             case .write(let id, let bytes): connections[id]?.write(bytes)
+            case .offer(let id, let bytes): connections[id]?.offer(bytes)
             case .close(let id, let isAbrupt): close(id, isAbrupt: isAbrupt)
             case .request(let id, let request): start(id, request)
             case .event(let event): onEvent?(event)
@@ -205,8 +216,9 @@ extension SocketInput {
     /// Whether it names a socket.
     func isAbout(_ id: SocketID) -> Bool {
         switch self {
-        case .opened(let other, _), .received(let other, _, _), .refused(let other, _), .connected(let other, _, _),
-            .accepted(let other, _, _, _), .bytes(let other, _), .closed(let other, _), .response(let other, _):
+        case .opened(let other, _), .received(let other, _, _), .receivedBatch(let other, _, _), .refused(let other, _),
+            .connected(let other, _, _), .accepted(let other, _, _, _), .bytes(let other, _), .closed(let other, _),
+            .response(let other, _):
             other == id
         case .networkChanged, .timer: false
         }

@@ -1,13 +1,15 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
-import AditCore
+package import AditCore
 import AditTraversal
 
 /// A host that forwards packets by its routes.
 package class LabRouter: LabHost {
     /// Whether it tells the sender when a packet's time to live ends or no way is known.
     package var sendsICMP = true
+    /// Which packets of others it loses without a word, by their source and destination.
+    package var loses: ((IPEndpoint, IPEndpoint) -> Bool)?
 
     override func receive(_ packet: LabPacket, on interface: Int) {
         if packet.destination.address.isMulticast || owns(packet.destination.address) {
@@ -37,6 +39,7 @@ package class LabRouter: LabHost {
 
     /// Sends a packet of others on.
     final func forward(_ packet: LabPacket) {
+        if let loses, loses(packet.source, packet.destination) { return lab.drop(packet, at: self, .lost) }
         guard let way = routes.lookup(packet.destination.address) else {
             lab.drop(packet, at: self, .noRoute)
             if sendsICMP { report(.hostUnreachable, about: packet) }

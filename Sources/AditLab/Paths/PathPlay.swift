@@ -91,6 +91,7 @@ package final class PathStage {
 
     /// The secret that the server makes credentials with.
     private static let secret = TURNSecret(Array("a secret of the lab only".utf8))
+    private static let realm = "adit"
     /// How often data is sent until the peer says that it came.
     private static let talkInterval = Duration.milliseconds(20)
 
@@ -101,7 +102,7 @@ package final class PathStage {
         world = LabWorld(scenario.base, in: lab)
         world.addIPv6(scenario.ipv6)
         post = SignalPost(scenario, in: lab)
-        world.server.run(
+        let turn = world.server.run(
             TURNServer(
                 STUNServer.Sockets(
                     address: LabWorld.serverAddress,
@@ -109,6 +110,7 @@ package final class PathStage {
                     alternatePort: 3479
                 ),
                 relay: TURNRelayConfiguration(
+                    realm: Self.realm,
                     secrets: [Self.secret],
                     relayAddresses: [LabWorld.serverAddress],
                     software: nil
@@ -116,7 +118,13 @@ package final class PathStage {
                 random: lab.generator(for: 7 << 32)
             )
         )
-        for site in SiteName.allCases { addFinder(site) }
+        for site in SiteName.allCases {
+            // What the server says at login.
+            let nonce = publicAddress(of: site).map { address in
+                turn.machine.relay.nonce(for: Self.credentials(of: site).username, from: address, at: lab.now)
+            }
+            addFinder(site, nonce: nonce)
+        }
     }
 
     /// The name of a device.
@@ -124,13 +132,17 @@ package final class PathStage {
         PathPeerID(name: site.rawValue, key: "SHA256:\(site.rawValue)")
     }
 
-    /// What the server offers a device.
-    package static func server(for site: SiteName, _ scenario: PathScenario) -> PathServer {
+    private static func credentials(of site: SiteName) -> TURNCredentials {
+        secret.credentials(device: site.rawValue, expiry: 4_000_000_000)
+    }
+
+    /// What the server offers a device, with a nonce of its relay where the device's address is known.
+    package static func server(for site: SiteName, _ scenario: PathScenario, nonce: String? = nil) -> PathServer {
         let endpoints = [
             IPEndpoint(LabWorld.serverAddress, 3478), IPEndpoint(LabWorld.serverAddress, 3479),
             IPEndpoint(LabWorld.serverAlternateAddress, 3478), IPEndpoint(LabWorld.serverAlternateAddress, 3479),
         ]
-        let credentials = secret.credentials(device: site.rawValue, expiry: 4_000_000_000)
+        let credentials = credentials(of: site)
         return PathServer(
             stun: endpoints,
             stunTCP: endpoints,
@@ -139,7 +151,9 @@ package final class PathStage {
                     server: endpoints[0],
                     transport: transport == .udp ? .udp : .tcp,
                     username: credentials.username,
-                    password: credentials.password
+                    password: credentials.password,
+                    realm: nonce.map { _ in realm },
+                    nonce: nonce
                 )
             }
         )
@@ -160,13 +174,13 @@ package final class PathStage {
 
     // MARK: The devices
 
-    private func addFinder(_ site: SiteName) {
+    private func addFinder(_ site: SiteName, nonce: String?) {
         guard let host = world.hosts[site] else { return }
         let configuration = PathConfiguration(
             ownID: Self.device(site),
             policy: scenario.policy(of: site),
             tactics: scenario.tactics,
-            server: Self.server(for: site, scenario),
+            server: Self.server(for: site, scenario, nonce: nonce),
             network: host.network,
             isQuiet: scenario.quiet.contains(site),
             staysReady: scenario.isReady
@@ -226,7 +240,7 @@ package final class PathStage {
         switch event {
         case .signal(let signal, let peer): post.carry(signal, from: Self.device(site), to: peer)
         case .changed(let report, _): changed(report, site)
-        case .received(let bytes, _): heard(bytes, site)
+        case .received(let batch, _): for packet in batch.packets { heard(packet, site) }
         case .wantsPort(let port, let transport): openPort(port, transport, site)
         case .ended(_, let failure): sides[site]?.failure = failure
         case .trace(let trace, _):
@@ -265,7 +279,7 @@ package final class PathStage {
     private func say(_ site: SiteName) {
         guard let own = talks[site] else { return }
         let bytes = [0xAD, own.stage, own.heard]
-        finders[site]?.update { _ = $0.send(bytes, to: Self.device(site.other), at: lab.now) }
+        finders[site]?.update { _ = $0.send(PacketBatch(bytes), to: Self.device(site.other), at: lab.now) }
     }
 
     private func heard(_ bytes: [UInt8], _ site: SiteName) {

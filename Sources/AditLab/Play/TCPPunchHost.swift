@@ -111,7 +111,7 @@ package struct TCPPunchHost: SocketMachine {
         case .timer:
             if let endAt, endAt <= now { return close() }
             hand(.timer, at: now)
-        case .received, .refused, .response, .networkChanged: break
+        case .received, .receivedBatch, .refused, .response, .networkChanged: break
         }
     }
 

@@ -84,6 +84,13 @@ package final class LabTCPConnection: LabTimed {
         if state == .established { pump() }
     }
 
+    /// Sends bytes, all of them, or none when too many wait to be sent.
+    package func offer(_ bytes: [UInt8]) {
+        if send.waitingCount + bytes.count <= Self.offerLimit { write(bytes) }
+    }
+
+    private static let offerLimit = 256 * 1024
+
     /// Sends what waits, then FIN; nothing is reported any more.
     ///
     /// A connect that is still under way is given up without a word.

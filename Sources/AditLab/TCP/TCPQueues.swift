@@ -51,6 +51,9 @@ struct TCPSendQueue {
         congestionWindow = 10 * maximumSize
     }
 
+    /// How many bytes have not been acknowledged.
+    var waitingCount: Int { bytes.count - head }
+
     var hasUnacknowledged: Bool { unacknowledged != next }
 
     mutating func append(_ more: [UInt8]) {

@@ -183,10 +183,12 @@ struct ManyPeersTests {
                         guard number == 0, report.kind == .direct(.udp) else { return }
                         direct.insert(peer)
                         lab.after(.milliseconds(100)) {
-                            finders[name]?.update { _ = $0.send(Array(peer.name.utf8), to: peer, at: lab.now) }
+                            finders[name]?.update {
+                                _ = $0.send(PacketBatch(Array(peer.name.utf8)), to: peer, at: lab.now)
+                            }
                         }
-                    case .received(let bytes, let peer):
-                        if peer == names[0], bytes == Array(name.name.utf8) { heard.insert(name) }
+                    case .received(let batch, let peer):
+                        if peer == names[0], batch.bytes == Array(name.name.utf8) { heard.insert(name) }
                     default: break
                     }
                 }

@@ -43,6 +43,30 @@ struct PathTroubleTests {
         #expect(outcome.isAgreed, "\(outcome.sentences.map(\.english))")
     }
 
+    @Test(
+        "Two other networks in short succession are followed by a direct path too",
+        arguments: [200, 500, 1200, 1900]
+    )
+    func movedTwice(milliseconds: Int) throws {
+        for (a, b) in [("port", "addr"), ("addr", "port"), ("full", "full")] {
+            var play = PathPlay(try PathScenario(a, b))
+            play.linger = .seconds(25)
+            let moment = PathPlay.preparation + .seconds(5)
+            let later = moment + .milliseconds(milliseconds)
+            _ = try play.run(seed: LabSeed(4)) { stage, isOver in
+                guard isOver else {
+                    stage.lab.after(moment) { try? move(stage) }
+                    return stage.lab.after(later) { try? move(stage) }
+                }
+                for site in SiteName.allCases {
+                    let report = stage.finders[site]?.machine.report(of: PathStage.device(site.other))
+                    #expect(report?.kind == .direct(.udp), "\(a) with \(b): \(site)")
+                    #expect(report?.since ?? .zero > .zero + later, "\(a) with \(b): \(site)")
+                }
+            }
+        }
+    }
+
     @Test("Another network under a direct path is followed by a direct path from there", arguments: ["port", "addr"])
     func movedLate(peer: String) throws {
         var play = PathPlay(try PathScenario("port", peer))
