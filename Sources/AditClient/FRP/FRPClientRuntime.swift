@@ -68,7 +68,9 @@ package final class FRPClientRuntime: DeviceSessionDelegate {
             tell(.warning, "start error: \(words)", proxy: name)
         case .tunnelClosed(let name, let error): tell(.warning, "closed by the server: \(error)", proxy: name)
         case .heartbeatSent: tell(.debug, "send heartbeat to server")
-        case .draining, .requestReport, .roundTrip, .visitorsRefused, .turnOffered, .peerSignal, .peerUnavailable: break
+        case .draining, .requestReport, .roundTrip, .visitorsRefused, .turnOffered, .peerSignal, .peerUnavailable,
+            .serviceHolder:
+            break
         case .stopped:
             state.withLockedValue { $0.datagrams }?.closeAll()
             tell(.info, "closed")

@@ -59,7 +59,7 @@ package struct FRPClientSetup: Sendable {
         session.arch = "amd64"
         #endif
         self.session = session
-        proxies = file.startedProxies.map { FRPClientProxy($0, user: file.user) }
+        proxies = file.startedProxies.filter { !$0.type.isPrivate }.map { FRPClientProxy($0, user: file.user) }
     }
 
     /// What the configuration asks for that this version does not do, a line each; it must not be started then.
@@ -73,17 +73,18 @@ package struct FRPClientSetup: Sendable {
         }
         for proxy in file.startedProxies {
             // A configuration from flags has no list of features.
-            if ![.tcp, .udp, .http, .https].contains(proxy.type), file.unsupportedFeatures.isEmpty {
+            if proxy.type == .tcpmux, file.unsupportedFeatures.isEmpty {
                 refuse("proxy [\(proxy.name)] type", proxy.type.rawValue)
             }
         }
-        return lines
+        return lines + FRPPrivateSetup.refusals(file)
     }
 
     /// What the configuration asks for that changes nothing about its tunnels; a line each, to be logged.
     package static func warnings(_ file: FRPClientConfiguration) -> [String] {
         file.unsupportedFeatures.filter { $0.keyPath.lowercased().hasSuffix(localInterface) }
             .map { "line \($0.position.line): \($0.keyPath) = \($0.value) is not available in this version" }
+            + FRPPrivateSetup.warnings(file)
     }
 
     private static let localInterface = "webserver.port"

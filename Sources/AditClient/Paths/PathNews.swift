@@ -4,29 +4,37 @@
 package import AditCore
 package import AditTraversal
 
-/// What the search for paths tells, each time with the name of the other device.
+/// What the search for paths tells, each time with the run of the other device.
 package enum PathNews: Sendable, Equatable {
+    /// The other device is there, and its key is known; `leads` as in `PathCarrierDelegate`.
+    case opened(PathContact, leads: Bool)
     /// The path is another one, or the reason for it is.
-    case changed(String, PathReport)
+    case changed(PathContact, PathReport)
     /// A round trip was measured on the path in use.
-    case roundTrip(String, Duration, PathReport)
-    /// A datagram came on the path.
-    case received(String, [UInt8])
+    case roundTrip(PathContact, Duration, PathReport)
+    /// Packets came on the path; not told where a `PathCarrierDelegate` takes them.
+    case received(PathContact, PacketBatch)
     /// A step on the way.
-    case trace(String, PathTrace)
+    case trace(PathContact, PathTrace)
     /// There is no path, and nobody looks for one any longer.
-    case ended(String, PathFailure)
-    /// The other device cannot be asked for a path, or what it says cannot be trusted.
+    case ended(PathContact, PathFailure)
+    /// The other device, by its name, cannot be asked for a path, or what it says cannot be trusted.
     case problem(String, AditError)
 
     /// The name of the other device.
-    package var peer: String {
+    package var peer: String { contact?.name ?? problemName }
+
+    /// The run of the other device; nil for a problem with its name.
+    package var contact: PathContact? {
         switch self {
-        case .changed(let name, _), .roundTrip(let name, _, _), .received(let name, _), .trace(let name, _),
-            .ended(let name, _), .problem(let name, _):
-            name
+        case .opened(let contact, _), .changed(let contact, _), .roundTrip(let contact, _, _),
+            .received(let contact, _), .trace(let contact, _), .ended(let contact, _):
+            contact
+        case .problem: nil
         }
     }
+
+    private var problemName: String { if case .problem(let name, _) = self { name } else { "" } }
 }
 
 /// How this device takes part in finding paths.

@@ -4,11 +4,18 @@
 package import AditCore
 package import AditCrypto
 package import AditWire
+import Glibc
 
 /// What people are told when no path to a device can be looked for.
 package enum PathProblem {
     /// The server could not pass a signal on; nil when trying again is all there is to do.
-    package static func unavailable(_ answer: AditPeerUnavailable, now: Int64) -> AditError? {
+    ///
+    /// - Parameter local: the time of day, or the day, of Unix seconds as people here write it.
+    package static func unavailable(
+        _ answer: AditPeerUnavailable,
+        now: Int64,
+        local: (Int64) -> (time: String, day: String) = localTime
+    ) -> AditError? {
         let name = shown(answer.peer)
         switch answer.knownReason {
         case .unknown:
@@ -18,11 +25,18 @@ package enum PathProblem {
                 fix: Text("on the server:  adit server devices", zh: "在服务器上：  adit server devices")
             )
         case .offline:
-            let since = answer.lastSeen > 0 && now > answer.lastSeen ? now - answer.lastSeen : nil
+            let age = answer.lastSeen > 0 && now >= answer.lastSeen ? now - answer.lastSeen : nil
+            let since = age.map { age in
+                let moment = local(answer.lastSeen)
+                let (start, ago) = (age < 86_400 ? moment.time : moment.day, words(age))
+                return Text(
+                    " has been offline since \(start) (\(ago.english) ago)",
+                    zh: "自 \(start) 起已离线（\(ago.chinese)前）"
+                )
+            }
             return AditError(
                 .deviceOffline,
-                Text("\(name) is offline", zh: "\(name) 已离线"),
-                why: since.map { [Text("last seen \(words($0).english) ago", zh: "\(words($0).chinese)前在线")] } ?? [],
+                Text("\(name)\(since?.english ?? " is offline")", zh: "\(name) \(since?.chinese ?? "已离线")"),
                 fix: Text("on \(name):  adit up", zh: "在 \(name) 上：  adit up")
             )
         case .off:
@@ -38,7 +52,8 @@ package enum PathProblem {
                 fix: Text("on \(name):  adit up", zh: "在 \(name) 上：  adit up")
             )
         case .oneself: return oneself(name)
-        case .runEnded, .busy, nil: return nil
+        case .noService: return noService(name, answer.service)
+        case .runEnded, .busy, .noStreams, nil: return nil
         }
     }
 
@@ -50,6 +65,25 @@ package enum PathProblem {
             fix: Text("name another one:  adit ping NAME", zh: "请指定其他设备：  adit ping 名称")
         )
     }
+
+    /// The device is there, and no process of it has the service.
+    package static func noService(_ name: String, _ service: String) -> AditError {
+        let (device, service) = (shown(name), shown(service))
+        return AditError(
+            .serviceUnknown,
+            Text(
+                "\(device) is online, and has no service \"\(service)\" for others",
+                zh: "\(device) 在线，但没有向其他设备开放服务 “\(service)”"
+            ),
+            fix: Text("on \(device):  adit expose \(service)", zh: "在 \(device) 上：  adit expose \(service)")
+        )
+    }
+
+    /// There are as many paths as a process may have.
+    package static let tooMany = AditError(
+        .limitReached,
+        Text("there are too many paths already", zh: "路径数量已达上限")
+    )
 
     /// The server does not pass signals on.
     package static let notOffered = AditError(
@@ -95,6 +129,17 @@ package enum PathProblem {
             }
         }
         return String(String.UnicodeScalarView(name.unicodeScalars.prefix(64).filter(isSafe)))
+    }
+
+    /// The time of day and the day in this computer's time zone.
+    package static func localTime(_ seconds: Int64) -> (time: String, day: String) {
+        var (moment, parts) = (time_t(seconds), tm())
+        guard unsafe localtime_r(&moment, &parts) != nil else { return ("?", "?") }
+        func digits(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return (
+            "\(digits(parts.tm_hour)):\(digits(parts.tm_min))",
+            "\(parts.tm_year + 1900)-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))"
+        )
     }
 
     private static func words(_ seconds: Int64) -> Text {

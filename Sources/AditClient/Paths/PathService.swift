@@ -58,17 +58,17 @@ package final class PathService: Sendable {
     /// Makes a service that waits for `connected`.
     ///
     /// - Parameters:
-    ///   - send: hands a signal to the session, which may drop it.
+    ///   - session: what it says and opens goes through this.
     ///   - tell: hears all news, on the event loop.
     package init(
         _ parts: Parts,
         on eventLoop: any EventLoop,
-        send: @escaping @Sendable (AditPeerSignal) -> Void,
+        session: PathSession,
         tell: @escaping @Sendable (PathNews) -> Void
     ) {
         self.eventLoop = eventLoop
         desk = NIOLoopBoundBox.makeBoxSendingValue(
-            PathDesk(parts, on: eventLoop, send: send, tell: tell),
+            PathDesk(parts, on: eventLoop, session: session, tell: tell),
             eventLoop: eventLoop
         )
     }
@@ -100,30 +100,72 @@ package final class PathService: Sendable {
         onLoop { $0.unavailable(answer) }
     }
 
+    /// Takes a stream that another device opened through the session; called on the event loop of the channel.
+    package func stream(_ message: AditPeerStream, channel: any Channel) {
+        onLoop { $0.accept(message, channel) }
+    }
+
     // MARK: Paths
 
+    /// Tells the server which services this run has, in place of those before, now and after each login.
+    ///
+    /// At most 256 names of 1 to 64 bytes without control characters are told.
+    package func announce(_ services: [String]) {
+        onLoop { $0.announce(services) }
+    }
+
+    /// Gives all packets, and the beginning and the end of every peer, to a delegate; called on the event loop, before any
+    /// path is looked for.
+    package func carry(for delegate: any PathCarrierDelegate) {
+        eventLoop.preconditionInEventLoop()
+        desk.value.delegate = delegate
+    }
+
     /// Looks for a path to a device, now or when there is a session.
-    package func connect(_ name: String) {
-        onLoop { $0.connect(name) }
+    ///
+    /// The future tells which run of it has answered, which is before there is a path, or the first problem, an `AditError`.
+    /// The search goes on meanwhile.
+    ///
+    /// - Parameter service: leads to the newest run that has it; the device's newest where it is empty.
+    @discardableResult
+    package func connect(_ name: String, service: String = "") -> EventLoopFuture<PathPeerID> {
+        if eventLoop.inEventLoop { return desk.value.connect(name, service: service) }
+        return eventLoop.flatSubmit { [desk] in desk.value.connect(name, service: service) }
     }
 
-    /// Measures a round trip on the path to a device, told as news; nothing happens without a path.
-    package func measure(_ name: String) {
-        onLoop { $0.measure(name) }
+    /// Measures a round trip on the path to a peer, told as news; nothing happens without a path.
+    package func measure(_ id: PathPeerID) {
+        onLoop { $0.measure(id) }
     }
 
-    /// Sends a datagram on the path to a device; nothing happens without a path.
-    package func send(_ payload: [UInt8], to name: String) {
-        onLoop { $0.send(payload, to: name) }
+    /// Sends packets to a peer, on the path or through the session; called on the event loop.
+    ///
+    /// False when it went nowhere. What is sent may be lost.
+    @discardableResult
+    package func send(_ batch: PacketBatch, to id: PathPeerID) -> Bool {
+        eventLoop.preconditionInEventLoop()
+        return desk.value.send(batch, to: id)
     }
 
-    /// Gives the path to a device up.
-    package func disconnect(_ name: String) {
-        onLoop { $0.disconnect(name) }
+    /// How large packets to a peer may be now, in bytes; called on the event loop.
+    package func packetSize(to id: PathPeerID) -> Int {
+        eventLoop.preconditionInEventLoop()
+        return desk.value.packetSize(to: id)
+    }
+
+    /// What is known of the path to a peer; called on the event loop.
+    package func report(of id: PathPeerID) -> PathReport? {
+        eventLoop.preconditionInEventLoop()
+        return desk.value.known[id]?.report
+    }
+
+    /// Gives the path to a peer up.
+    package func disconnect(_ id: PathPeerID) {
+        onLoop { $0.disconnect(id) }
     }
 
     /// The paths that are there or looked for, by the device's name.
-    package var paths: EventLoopFuture<[(name: String, report: PathReport)]> {
+    package var paths: EventLoopFuture<[(peer: PathContact, report: PathReport)]> {
         eventLoop.submit { [desk] in desk.value.paths }
     }
 

@@ -130,6 +130,7 @@ package struct PeerLedger: Sendable {
             name: signal.peer,
             run: signal.run,
             key: fingerprint,
+            publicKey: sender.bytes,
             epoch: envelope.epoch,
             isNewRun: envelope.epoch != peer.epoch,
             namesThisRun: namesThisRun,
@@ -170,12 +171,6 @@ package struct PeerLedger: Sendable {
     }
 }
 
-/// A run of another device; empty for its newest.
-struct PeerRun: Hashable, Sendable {
-    var name: String
-    var run: String
-}
-
 /// What another device said.
 package struct PeerMessage: Sendable, Equatable {
     /// The device's name at the server.
@@ -184,6 +179,8 @@ package struct PeerMessage: Sendable, Equatable {
     package var run: String
     /// The fingerprint of its key, which signed.
     package var key: KeyFingerprint
+    /// The key itself, 32 bytes.
+    package var publicKey: [UInt8]
     /// Names its run, a random number.
     package var epoch: UInt64
     /// Whether it is the first that is heard of that run.

@@ -36,6 +36,12 @@ package enum DeviceEvent: Sendable, Equatable {
     case turnOffered(TURNOffer)
     /// Something about the path to another device.
     case path(PathNews)
+    /// Something happened at a private service of this device.
+    case service(ServiceNews)
+    /// A local port leads to a service of another device.
+    case visiting(ServicePlace, IPEndpoint)
+    /// Something happened at such a port.
+    case visit(VisitNews)
     /// The server is about to restart and asks the device to come back after that long.
     case draining(reconnectAfter: Duration)
     /// Nothing more will happen: the person stopped it (nil), or must mend something first.

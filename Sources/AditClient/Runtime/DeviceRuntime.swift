@@ -24,6 +24,8 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     let state: NIOLockedValueBox<RuntimeState>
     private let link = NIOLockedValueBox<(any DeviceLink)?>(nil)
     private let pathService = NIOLockedValueBox<PathService?>(nil)
+    private let connections = NIOLockedValueBox<NIOLoopBound<PeerConnections>?>(nil)
+    private let privateServices = NIOLockedValueBox<DeviceServices?>(nil)
     private let probeInterval: TimeAmount
 
     /// Makes a runtime for a server; `tell` hears every event, `diagnose` gives the facts of this machine.
@@ -58,16 +60,40 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     /// Takes part in finding paths between devices; before `start`, with a session that takes signals.
     package func usePaths(_ parts: PathService.Parts) {
         let link = link
-        let service = PathService(parts, on: loop) { signal in
-            link.withLockedValue { $0 }?.signal(signal)
-        } tell: { [weak self] news in
+        let session = PathSession(
+            signal: { signal in link.withLockedValue { $0 }?.signal(signal) },
+            announce: { services in link.withLockedValue { $0 }?.announce(services) },
+            openStream: { message, initialize in link.withLockedValue { $0 }?.openPeerStream(message, initialize) },
+            check: { addresses in link.withLockedValue { $0 }?.check(addresses) }
+        )
+        let service = PathService(parts, on: loop, session: session) { [weak self] news in
             self?.pathNews(news)
         }
         pathService.withLockedValue { $0 = service }
+        let key = parts.key
+        loop.execute { [self] in
+            let made = PeerConnections(key, service) { [weak self] stream, peer in
+                guard let services = self?.services else { throw QUICStreamError.connectionLost }
+                try services.take(stream, from: peer)
+            }
+            service.carry(for: made)
+            connections.withLockedValue { $0 = NIOLoopBound(made, eventLoop: loop) }
+        }
     }
 
     /// The paths to other devices; nil when this process takes no part in finding any.
     package var paths: PathService? { pathService.withLockedValue { $0 } }
+
+    /// Offers private services to other devices, and visits theirs; right after `usePaths` and before `start`.
+    package func useServices(_ services: DeviceServices) {
+        privateServices.withLockedValue { $0 = services }
+        loop.execute { [self] in
+            if let connections = connections.withLockedValue({ $0 }) { services.use(connections.value) }
+        }
+    }
+
+    /// The private services; nil when this process takes no part in finding paths.
+    package var services: DeviceServices? { privateServices.withLockedValue { $0 } }
 
     private func pathNews(_ news: PathNews) {
         guard !state.withLockedValue({ $0.isEnded }) else { return }
@@ -94,6 +120,9 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     package func stop() async {
         state.withLockedValue { $0.isEnded = true }
         // The goodbye to other devices goes through the session.
+        try? await services?.stop().get()
+        let connections = connections.withLockedValue { $0 }
+        try? await loop.submit { connections?.value.stop() }.get()
         try? await paths?.stop().get()
         let link = link.withLockedValue { $0 }
         try? await link?.stop().get()
@@ -101,7 +130,11 @@ package final class DeviceRuntime: DeviceSessionDelegate {
     }
 
     /// What is known now, for the status socket.
-    package var status: DeviceStatus { state.withLockedValue { $0.snapshot } }
+    package var status: DeviceStatus {
+        var status = state.withLockedValue { $0.snapshot }
+        if let services = services?.status { (status.services, status.visits) = (services.services, services.visits) }
+        return status
+    }
 
     private func open(_ order: TunnelOrder) {
         if let error = TargetRules.loop(order.target, server: server) ?? TargetRules.refusal(of: order) {
@@ -120,6 +153,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
         case .connecting, .heartbeatSent: break
         case .connected(let connection):
             connected(connection)
+            services?.use(server: connection.fingerprint?.description ?? "")
             paths?.connected(connection)
         case .roundTrip(let trip):
             state.withLockedValue { state in
@@ -153,6 +187,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             state.withLockedValue { $0.facts?.turn = offer }
             paths?.renewed(offer)
             tell(.turnOffered(offer))
+        case .serviceHolder: break
         case .draining(let delay): tell(.draining(reconnectAfter: delay))
         case .stopped: break
         }
@@ -195,6 +230,7 @@ package final class DeviceRuntime: DeviceSessionDelegate {
 
     /// A process none of whose tunnels can ever open again has nothing to wait for.
     private func endIfNothingIsLeft(_ error: AditError) {
+        guard services?.status.services.isEmpty ?? true else { return }
         let isOver = state.withLockedValue { state in
             let isOver = state.tunnels.values.allSatisfy { $0.status.state == .refused || $0.status.state == .closed }
             if isOver { state.isEnded = true }
@@ -240,6 +276,11 @@ package final class DeviceRuntime: DeviceSessionDelegate {
             limit: String(refused.limit.prefix(32))
         )
         tell(.turnedAway(tunnel: refused.proxyName, words))
+    }
+
+    package func peerStream(_ message: AditPeerStream, channel: any Channel) {
+        guard let paths else { return channel.close(promise: nil) }
+        paths.stream(message, channel: channel)
     }
 
     // MARK: Visitors

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditTraversal
 import AditWire
 import NIOCore
 
@@ -50,7 +51,7 @@ struct RuntimeState: Sendable {
     var status: DeviceStatus
     var tunnels: [String: Tunnel] = [:]
     var names: [String] = []
-    var paths: [String: DeviceStatus.Path] = [:]
+    var paths: [PathPeerID: DeviceStatus.Path] = [:]
     var facts: SessionFacts?
     var isEnded = false
     private var generations = 0
@@ -94,16 +95,16 @@ struct RuntimeState: Sendable {
     mutating func took(_ news: PathNews, at seconds: Int64) {
         forgetOldPaths(at: seconds)
         switch news {
-        case .changed(let name, let report), .roundTrip(let name, _, let report):
-            let before = paths[name]
-            var path = DeviceStatus.Path(name, report, own: facts?.deviceName ?? "", at: seconds)
+        case .changed(let peer, let report), .roundTrip(let peer, _, let report):
+            let before = paths[peer.id]
+            var path = DeviceStatus.Path(peer.name, report, own: facts?.deviceName ?? "", at: seconds)
             if let before, before.endedAt == nil, before.kind == path.kind, before.transport == path.transport {
                 path.since = before.since
             }
-            paths[name] = path
-        case .ended(let name, _):
-            if paths[name]?.endedAt == nil { paths[name]?.endedAt = seconds }
-        case .received, .trace, .problem: break
+            paths[peer.id] = path
+        case .ended(let peer, _):
+            if paths[peer.id]?.endedAt == nil { paths[peer.id]?.endedAt = seconds }
+        case .opened, .received, .trace, .problem: break
         }
     }
 
@@ -111,9 +112,11 @@ struct RuntimeState: Sendable {
     mutating func forgetOldPaths(at seconds: Int64) {
         paths = paths.filter { $0.value.endedAt.map { seconds - $0 < 300 } ?? true }
         while paths.count > 1024,
-            let oldest = paths.values.min(by: { ($0.endedAt ?? .max, $0.since) < ($1.endedAt ?? .max, $1.since) })
+            let oldest = paths.min(by: {
+                ($0.value.endedAt ?? .max, $0.value.since) < ($1.value.endedAt ?? .max, $1.value.since)
+            })
         {
-            paths[oldest.peer] = nil
+            paths[oldest.key] = nil
         }
     }
 

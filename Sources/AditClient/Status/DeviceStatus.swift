@@ -86,7 +86,7 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
         package var peer: String
         /// `direct`, `relayed` or `none`.
         package var kind: String
-        /// `udp`, `tcp` or `tls`; nil without a path.
+        /// `udp`, `tcp`, `tls` or `session`; nil without a path.
         package var transport: String?
         /// The last measured round trip, in milliseconds; nil before there is one.
         package var roundTripMs: Double?
@@ -130,6 +130,10 @@ package struct DeviceStatus: Sendable, Equatable, Codable {
     package var tunnels: [Tunnel]
     /// Paths to other devices by name; nil when the process is of a version without them.
     package var paths: [Path]?
+    /// Private services of the process; nil when it is of a version without them.
+    package var services: [Service]?
+    /// Local ports that lead to services of other devices; nil when the process is of a version without them.
+    package var visits: [Visit]?
 
     /// Makes the status of a process that has not connected yet.
     package init(pid: Int32, server: String, startedAt: Int64, tunnels: [Tunnel] = []) {

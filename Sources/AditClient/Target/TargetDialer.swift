@@ -120,10 +120,8 @@ package struct TargetDialer: Sendable {
     ) -> EventLoopFuture<any Channel> {
         guard let address = addresses.first else { return loop.makeFailedFuture(last) }
         return connect(address, target, isSecure, on: loop, initializer).flatMapError { error in
-            let failure = Self.failure(error)
-            // An address that did not answer says more than one of the other family that refused.
-            let worst = last == .timedOut ? last : failure
-            return attempt(addresses.dropFirst(), target, isSecure, on: loop, last: worst, initializer)
+            let telling = Self.moreTelling(last, Self.failure(error))
+            return attempt(addresses.dropFirst(), target, isSecure, on: loop, last: telling, initializer)
         }
     }
 
@@ -159,6 +157,20 @@ package struct TargetDialer: Sendable {
             return try? ["127.0.0.1", "::1"].map { try SocketAddress(ipAddress: $0, port: port) }
         }
         return (try? SocketAddress(ipAddress: target.host, port: port)).map { [$0] }
+    }
+
+    /// Which of two addresses' failures says more of the target: one that did not answer, then one that refused. That this machine
+    /// has nothing of a family says the least. The later one where both say as much.
+    static func moreTelling(_ first: TargetFailure, _ second: TargetFailure) -> TargetFailure {
+        func weight(_ failure: TargetFailure) -> Int {
+            switch failure {
+            case .unresolved: 0
+            case .other: 1
+            case .forbidden, .refused, .tls: 2
+            case .timedOut: 3
+            }
+        }
+        return weight(first) > weight(second) ? first : second
     }
 
     static func failure(_ error: any Error) -> TargetFailure {

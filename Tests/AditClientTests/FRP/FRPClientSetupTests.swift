@@ -125,13 +125,19 @@ import Testing
     @Test(
         "What this version lacks is refused by name",
         arguments: [
-            ("[[proxies]]\nname=\"a\"\ntype=\"stcp\"\nlocalPort=53\n", "proxies[0].type = stcp"),
+            (
+                "[[proxies]]\nname=\"a\"\ntype=\"tcpmux\"\nlocalPort=53\nmultiplexer=\"httpconnect\"\ncustomDomains=[\"a.b\"]\n",
+                "proxies[0].type = tcpmux"
+            ),
             (
                 "[[proxies]]\nname=\"a\"\ntype=\"tcp\"\n[proxies.plugin]\ntype=\"unix_domain_socket\"\nunixPath=\"/s\"\n",
                 "plugin"
             ),
             ("[[proxies]]\nname=\"a\"\ntype=\"tcp\"\nlocalPort=1\nhealthCheck.type=\"tcp\"\n", "healthCheck.type"),
-            ("[[visitors]]\nname=\"v\"\ntype=\"stcp\"\nserverName=\"a\"\nbindPort=9\n", "visitors[0].type = stcp"),
+            (
+                "[[visitors]]\nname=\"v\"\ntype=\"stcp\"\nserverName=\"a\"\nsecretKey=\"s\"\nplugin.type=\"virtual_net\"\n",
+                "visitors[0].plugin"
+            ),
             ("transport.protocol = \"quic\"\n", "transport.protocol = quic"),
             ("transport.proxyURL = \"http://p:1\"\n", "transport.proxyURL"),
             ("store.path = \"/s.json\"\n", "store.path"),

@@ -41,9 +41,8 @@ struct PathServiceTests {
             let said = NIOLockedValueBox<[String]>([])
             let told = NIOLockedValueBox<[PathNews]>([])
             (self.said, self.told) = (said, told)
-            service = PathService(parts, on: MultiThreadedEventLoopGroup.singleton.next()) { signal in
-                said.withLockedValue { $0.append(signal.peer) }
-            } tell: { news in
+            let session = PathSession { signal in said.withLockedValue { $0.append(signal.peer) } }
+            service = PathService(parts, on: MultiThreadedEventLoopGroup.singleton.next(), session: session) { news in
                 told.withLockedValue { $0.append(news) }
             }
             service.connected(

@@ -46,6 +46,15 @@ import Testing
         #expect(error.fix?.english == "start the app; the tunnel opens by itself")
     }
 
+    @Test("Of an address that refused and a family that is not there, the refusal counts")
+    func familyAway() {
+        let away = TargetFailure.other("connect(descriptor:addr:size:): Cannot assign requested address (errno: 99)")
+        #expect(TargetDialer.moreTelling(.refused, away) == .refused)
+        #expect(TargetDialer.moreTelling(away, .refused) == .refused)
+        #expect(TargetDialer.moreTelling(.timedOut, .refused) == .timedOut)
+        #expect(TargetDialer.moreTelling(.unresolved("localhost"), away) == away)
+    }
+
     @Test("Another address of this machine is named")
     func otherAddress() throws {
         let diagnosis = TargetDiagnosis(
