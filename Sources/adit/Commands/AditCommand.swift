@@ -11,7 +11,8 @@ struct AditCommand: AsyncParsableCommand {
         version: VersionCommand.version,
         subcommands: [
             JoinCommand.self, HTTPCommand.self, TCPCommand.self, UDPCommand.self, GameCommand.self, TLSCommand.self,
-            MapCommand.self, UpCommand.self, PingCommand.self, TrustCommand.self,
+            ExposeCommand.self, ConnectCommand.self, SSHCommand.self, PlayCommand.self, MapCommand.self, UpCommand.self,
+            PingCommand.self, TrustCommand.self,
             ClientCommand.self, StatusCommand.self, DoctorCommand.self,
             ServerCommand.self, ConfigCommand.self, LabCommand.self, ExplainCommand.self, FRPServerCommand.self,
             FRPClientCommand.self, VersionCommand.self,

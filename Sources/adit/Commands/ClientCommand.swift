@@ -36,7 +36,10 @@ struct ClientCommand: AsyncParsableCommand {
         if !file.configuration.paths { session.paths.noPaths = true }
         if file.configuration.portBlocks { session.paths.portBlocks = true }
         let path = config
-        try await TunnelRun(orders: file.orders, session: session) { try ClientFile(path: path).orders }.run()
+        try await TunnelRun(orders: file.orders, services: file.services, session: session) {
+            let file = try ClientFile(path: path)
+            return (file.orders, file.services)
+        }.run()
     }
 }
 
@@ -45,6 +48,7 @@ struct ClientFile {
     let configuration: ClientConfiguration
     let warnings: [ConfigurationFault]
     let orders: [TunnelOrder]
+    let services: [ServiceOrder]
 
     /// Reads the file.
     ///
@@ -73,10 +77,13 @@ struct ClientFile {
             }
             orders.append(order)
         }
-        guard !orders.isEmpty else {
+        services = try configuration.services.map { service throws(AditError) in
+            try Self.placed(service.position, fileName) { () throws(AditError) in try Self.order(service) }
+        }
+        guard !orders.isEmpty || !services.isEmpty else {
             throw AditError(
                 .configuration,
-                Text("\(fileName) has no tunnels", zh: "\(fileName) 中没有隧道"),
+                Text("\(fileName) has no tunnels and no services", zh: "\(fileName) 中没有隧道，也没有服务"),
                 fix: "[[tunnels]]  kind = \"http\"  target = \"3000\""
             )
         }
@@ -84,14 +91,41 @@ struct ClientFile {
     }
 
     private static func order(_ tunnel: TunnelConfiguration, fileName: String) throws(AditError) -> TunnelOrder {
+        try placed(tunnel.position, fileName) { () throws(AditError) in try order(tunnel) }
+    }
+
+    /// Says in an error where in the file it comes from.
+    private static func placed<Order>(
+        _ position: SourcePosition,
+        _ fileName: String,
+        _ make: () throws(AditError) -> Order
+    ) throws(AditError) -> Order {
         do throws(AditError) {
-            return try order(tunnel)
+            return try make()
         } catch {
             var placed = error
-            placed.why.insert(Text(verbatim: "\(fileName):\(tunnel.position)"), at: 0)
+            placed.why.insert(Text(verbatim: "\(fileName):\(position)"), at: 0)
             if error.code == .usage { placed.code = .configuration }
             throw placed
         }
+    }
+
+    private static func order(_ service: ServiceConfiguration) throws(AditError) -> ServiceOrder {
+        let kind: ServiceOrder.Kind =
+            switch service.kind {
+            case .tcp: .tcp
+            case .udp: .udp
+            case .game: .game
+            }
+        var order = ServiceOrder(
+            kind: kind,
+            target: try ServiceOrder.target(parsing: service.target),
+            name: service.name
+        )
+        order.allow = service.allow
+        order.secret = service.secret
+        order.idleTimeout = service.idle
+        return order
     }
 
     private static func tlsOrder(_ tunnel: TunnelConfiguration) throws(AditError) -> TunnelOrder {

@@ -49,8 +49,16 @@ struct GameCommand: AsyncParsableCommand {
         return order
     }
 
+    /// What friends with Adit reach without the public port:  adit play NAME/PORT
+    static func service(of order: TunnelOrder) -> ServiceOrder {
+        var service = ServiceOrder(kind: .game, target: order.target)
+        service.idleTimeout = order.idleTimeout
+        service.targetAllow = order.targetAllow
+        return service
+    }
+
     func run() async throws {
         let order = try order()
-        try await TunnelRun(orders: [order], session: session).run()
+        try await TunnelRun(orders: [order], services: [Self.service(of: order)], session: session).run()
     }
 }

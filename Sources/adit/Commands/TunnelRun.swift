@@ -20,17 +20,27 @@ struct TunnelRun: Sendable {
     }
 
     let orders: [TunnelOrder]
+    let services: [ServiceOrder]
+    let visits: [VisitOrder]
     let session: SessionOptions
-    /// Reads the tunnels again at SIGHUP; nil where SIGHUP means to stop.
-    var reload: (@Sendable () throws -> [TunnelOrder])?
+    /// Whether a local port that is taken is replaced by a free one.
+    let takesFreePort: Bool
+    /// Reads the tunnels and services again at SIGHUP; nil where SIGHUP means to stop.
+    var reload: (@Sendable () throws -> ([TunnelOrder], [ServiceOrder]))?
 
     init(
         orders: [TunnelOrder],
+        services: [ServiceOrder] = [],
+        visits: [VisitOrder] = [],
         session: SessionOptions,
-        reload: (@Sendable () throws -> [TunnelOrder])? = nil
+        takesFreePort: Bool = false,
+        reload: (@Sendable () throws -> ([TunnelOrder], [ServiceOrder]))? = nil
     ) {
         self.orders = orders
+        self.services = services
+        self.visits = visits
         self.session = session
+        self.takesFreePort = takesFreePort
         self.reload = reload
     }
 
@@ -52,7 +62,14 @@ struct TunnelRun: Sendable {
         defer { signals.cancel() }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let mailbox = EventMailbox(on: loop) { continuation.yield(.events($0)) }
-        let runtime = DeviceRuntime(server: choice.server, orders: orders, loop: loop) { event in
+        let link = try DeviceLinkSetup(
+            choice,
+            home,
+            session,
+            orders: orders,
+            services: services,
+            loop: loop
+        ) { event in
             switch event {
             case .connected(let facts): Self.remember(facts, of: choice.server, in: home)
             case .turnOffered(let offer): Self.remember(offer, of: choice.server, in: home)
@@ -60,20 +77,16 @@ struct TunnelRun: Sendable {
             }
             mailbox.post(event)
         }
+        let runtime = link.runtime
         let status = try await StatusSocket.open(in: home, group: loop) { runtime.status }
-        var configuration = Self.configuration(choice)
-        if let parts = try pathParts(choice, home) {
-            runtime.usePaths(parts)
-            configuration.takesSignals = true
+        link.start()
+        do {
+            for order in visits { try await listen(order, link.services) { mailbox.post($0) } }
+        } catch {
+            await status.close()
+            await withDeadline(.seconds(2), on: loop) { await runtime.stop() }
+            throw error
         }
-        runtime.start(
-            DeviceSession(
-                configuration: configuration,
-                eventLoop: loop,
-                delegate: runtime,
-                logger: CommandLog.silent
-            )
-        )
         let ticker = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
             continuation.yield(.tick)
         }
@@ -97,18 +110,20 @@ struct TunnelRun: Sendable {
         NIOThreadPool.singleton.submit { _ in try? home.note(offer, of: server) }
     }
 
-    /// What finding paths to other devices needs; nil when this process takes no part.
-    private func pathParts(_ choice: ServerChoice, _ home: DeviceHome) throws(AditError) -> PathService.Parts? {
-        guard var options = session.paths.options() else { return nil }
-        // Whoever came for nothing else wants to be found at once.
-        options.staysReady = orders.isEmpty
-        return PathService.Parts(
-            key: try home.deviceKey(),
-            home: home,
-            server: choice.server,
-            trust: choice.trust,
-            options: options
-        )
+    /// Opens a local port, another than the wanted one where that may be.
+    private func listen(
+        _ order: VisitOrder,
+        _ services: DeviceServices,
+        tell: (DeviceEvent) -> Void
+    ) async throws {
+        do {
+            tell(.visiting(order.place, try await services.listen(order).get()))
+        } catch {
+            guard takesFreePort, order.port != 0 else { throw error }
+            var free = order
+            free.port = 0
+            tell(.visiting(order.place, try await services.listen(free).get()))
+        }
     }
 
     /// The session of a command.
@@ -127,7 +142,7 @@ struct TunnelRun: Sendable {
 
     /// Shows events until the end; the exit code that the end deserves, nil for a good one.
     private func show(_ wakes: AsyncStream<Wake>, mode: ScreenMode, runtime: DeviceRuntime) async -> ExitCode? {
-        var screen = Screen(style: ProcessFacts.style(), mode: mode, orders: orders)
+        var screen = Screen(style: ProcessFacts.style(), mode: mode, orders: orders, services: services, visits: visits)
         for await wake in wakes {
             switch wake {
             case .tick: screen.tick()
@@ -155,14 +170,15 @@ struct TunnelRun: Sendable {
     }
 
     private func reloadTunnels(
-        _ reload: () throws -> [TunnelOrder],
+        _ reload: () throws -> ([TunnelOrder], [ServiceOrder]),
         _ runtime: DeviceRuntime,
         _ screen: inout Screen
     ) {
         do {
-            let orders = try reload()
-            screen.replaceOrders(orders)
+            let (orders, services) = try reload()
+            screen.replaceOrders(orders, services)
             runtime.replaceTunnels(with: orders)
+            runtime.services?.offer(services)
         } catch {
             // The tunnels that run are worth more than a file with a mistake in it.
             CommandFailure.show(error)

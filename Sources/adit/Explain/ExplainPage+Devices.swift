@@ -3,8 +3,37 @@
 
 import AditCore
 
-/// Codes 410 to 413: paths between two devices.
+/// Codes 212 and 410 to 413: services and paths between two devices.
 extension ExplainPage {
+    static let serviceUnknown = ExplainPage(
+        title: Text("the device has no such service for others", zh: "设备没有向其他设备开放该服务"),
+        meaning: Text(
+            """
+            The other device is online, and none of its processes offers a service of that name to this device.
+            Whoever may not use a service is told the same as if there were none.
+            """,
+            zh: """
+                对方设备在线，但它的进程没有向本设备提供该名称的服务。
+                无权使用服务的设备得到的答复与服务不存在时相同。
+                """
+        ),
+        causes: Text(
+            """
+            The process that offers it was stopped, the name is another one, or the service is not for this device.
+            Just after that device has connected again it may take a moment until the server knows its services.
+            """,
+            zh: """
+                提供该服务的进程已停止，服务名称不同，或该服务不对本设备开放。
+                该设备刚刚重新连接时，服务器可能需要片刻才知道它的服务。
+                """
+        ),
+        check: Text(
+            "adit status                            on that device: what it offers, and to whom",
+            zh: "adit status                            在该设备上：它提供哪些服务、对谁开放"
+        ),
+        fix: Text("On that device:  adit expose SERVICE", zh: "在该设备上：  adit expose 服务")
+    )
+
     static let deviceUnknown = ExplainPage(
         title: Text("no device of that name", zh: "没有该名称的设备"),
         meaning: Text(

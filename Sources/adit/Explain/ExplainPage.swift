@@ -71,6 +71,10 @@ extension ErrorCode {
         case .appTooSlow: .appTooSlow
         case .targetLoop: .targetLoop
         case .targetRefused: .targetRefused
+        case .serviceDown: .serviceDown
+        case .serviceUnknown: .serviceUnknown
+        case .serviceUnproven: .serviceUnproven
+        case .programMissing: .programMissing
         case .deviceOffline: .deviceOffline
         case .nameUnknown: .nameUnknown
         case .visitorRefused: .visitorRefused
@@ -87,6 +91,7 @@ extension ErrorCode {
         case .takenOver: .takenOver
         case .kindUnavailable: .kindUnavailable
         case .wildcardMissing: .wildcardMissing
+        case .proxyExists: .proxyExists
         case .limitReached: .limitReached
         case .deviceUnknown: .deviceUnknown
         case .pathsOff: .pathsOff

@@ -11,7 +11,7 @@ import ArgumentParser
 struct FRPClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "frpc",
-        abstract: "The client with frp's own files, flags and log: proxies of type tcp, udp, http and https.",
+        abstract: "The client with frp's own files, flags and log: proxies and visitors.",
         subcommands: [
             FRPClientRunCommand.self, FRPClientVerifyCommand.self, FRPClientTCPCommand.self,
             FRPClientUDPCommand.self, FRPClientHTTPCommand.self, FRPClientHTTPSCommand.self,
@@ -124,6 +124,10 @@ struct FRPClientSource: ParsableArguments {
         var names: Set<String> = []
         for name in file.proxies.map(\.name) where !names.insert(name).inserted {
             throw Self.failure("proxy name [\(name)] is duplicated")
+        }
+        names = []
+        for name in file.visitors.map(\.name) where !names.insert(name).inserted {
+            throw Self.failure("visitor name [\(name)] is duplicated")
         }
     }
 

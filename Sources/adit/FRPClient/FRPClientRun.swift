@@ -60,10 +60,29 @@ struct FRPClientRun {
         }
         let session = DeviceSession(configuration: setup.session, eventLoop: loop, delegate: runtime, logger: log)
         runtime.start(session)
+        let hasOthers = !setup.proxies.isEmpty
+        let hidden = try startPrivate(setup, on: loop, log: log) { if !hasOthers { continuation.yield(.failed) } }
         for await wake in wakes {
-            await withDeadline(.seconds(2), on: loop) { try? await session.stop().get() }
+            await withDeadline(.seconds(2), on: loop) {
+                try? await hidden?.stop().get()
+                try? await session.stop().get()
+            }
             if wake == .failed { throw ExitCode(1) }
             return
         }
+    }
+    /// Starts the private proxies and visitors, if there are any; `refused` is called when the server will not have them.
+    private func startPrivate(
+        _ setup: FRPClientSetup,
+        on loop: any EventLoop,
+        log: Logger,
+        refused: @escaping @Sendable () -> Void
+    ) throws -> FRPPrivateRuntime? {
+        guard let part = try FRPPrivateSetup(configuration, base: setup.session, seed: RandomBytes.system(32)) else {
+            return nil
+        }
+        let runtime = FRPPrivateRuntime(part, on: loop, log: log) { _ in refused() }
+        runtime.start(DeviceSession(configuration: part.session, eventLoop: loop, delegate: runtime, logger: log))
+        return runtime
     }
 }

@@ -23,10 +23,11 @@ struct LabCommand: ParsableCommand {
               adit lab nat port,unsol=rst "port,cgn=full" --tcp --loss 5
               adit lab nat addr port --tactic seven-steps
               adit lab matrix
+              adit lab day
             """,
         subcommands: [
             LabNATCommand.self, LabMatrixCommand.self, LabGridCommand.self, LabRatesCommand.self, LabKernelCommand.self,
-            LabICECommand.self,
+            LabICECommand.self, LabQUICCommand.self, LabDayCommand.self,
         ]
     )
 }

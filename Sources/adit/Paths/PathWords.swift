@@ -15,6 +15,7 @@ enum PathWords {
         case .direct(.tcp): Text("direct TCP", zh: "TCP 直连")
         case .relayed(.udp): Text("relay", zh: "中继")
         case .relayed(.tcp): Text("relay TCP", zh: "TCP 中继")
+        case .relayed(.session): Text("relay by session", zh: "会话中继")
         case .relayed(.tls): Text("relay TLS", zh: "TLS 中继")
         }
     }
@@ -26,6 +27,7 @@ enum PathWords {
         case ("direct", _): self.kind(.direct(.udp))
         case ("relayed", "tcp"): self.kind(.relayed(.tcp))
         case ("relayed", "tls"): self.kind(.relayed(.tls))
+        case ("relayed", "session"): self.kind(.relayed(.session))
         case ("relayed", _): self.kind(.relayed(.udp))
         default: self.kind(.none)
         }
@@ -48,7 +50,7 @@ enum PathWords {
         case .left, .disconnected:
             AditError(.deviceOffline, Text("\(peer) has left", zh: "\(peer) 已离开"))
         case .tooManyPeers:
-            AditError(.limitReached, Text("there are too many paths already", zh: "路径数量已达上限"))
+            PathProblem.tooMany
         case .noPath:
             AditError(
                 .noPath,

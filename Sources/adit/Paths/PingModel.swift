@@ -34,6 +34,8 @@ struct PingModel: Sendable {
     private let style: ScreenStyle
     private let begin: Instant
     private(set) var own = ""
+    /// Which run of the other device has answered.
+    private(set) var contact: PathContact?
     private var first: (kind: PathKind, trip: Duration)?
     private var report: PathReport?
     /// Whether the server can tell what a NAT does.
@@ -70,6 +72,11 @@ struct PingModel: Sendable {
 
     mutating func handle(_ news: PathNews, at now: Instant) -> Step {
         guard news.peer == peer else { return .wait }
+        // Other runs of the device may look for a path to this one.
+        if let found = news.contact {
+            guard contact == nil || contact?.id == found.id else { return .wait }
+            contact = found
+        }
         switch news {
         case .changed(_, let report): return changed(report, at: now)
         case .roundTrip(_, let trip, let report): return measured(trip, report, at: now)
@@ -78,7 +85,7 @@ struct PingModel: Sendable {
             return .wait
         case .ended(_, let failure): return .fail(PathWords.failure(failure, peer))
         case .problem(_, let error): return .fail(error)
-        case .received: return .wait
+        case .opened, .received: return .wait
         }
     }
 
@@ -131,7 +138,8 @@ struct PingModel: Sendable {
         guard report.roundTrip != nil else { return .measure }
         if settings.count == nil {
             if !report.kind.isDirect, case .searching = report.reason { return .wait }
-            if isPatient, report.kind.isDirect != report.reason.isDirect { return .wait }
+            // A path that the other device has already said to be direct becomes so with the next packet.
+            if isPatient || !report.kind.isDirect, report.kind.isDirect != report.reason.isDirect { return .wait }
             if report.kind.isDirect, !settings.isJSON { showPath(report) }
         }
         return isPatient && lacksNAT(report) ? .wait : .finish

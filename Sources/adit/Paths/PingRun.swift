@@ -105,7 +105,7 @@ struct PingRun: Sendable {
             switch step {
             case .wait: break
             case .measure:
-                runtime.paths?.measure(peer)
+                if let contact = model.contact { runtime.paths?.measure(contact.id) }
                 if let number = model.awaited { later(.overdue(number), .seconds(3)) }
             case .measureLater: later(.measure, .seconds(1))
             case .finish:

@@ -116,6 +116,13 @@ enum EventJSON {
         case .turnOffered(let offer):
             return JSONLine(["event": "turn", "time": now, "expiresAt": .number(offer.expiresAt)])
         case .path(let news): return path(news, now, own, language)
+        case .service(let news): return ServiceJSON.object(news, now, language)
+        case .visit(let news): return ServiceJSON.object(news, now, language)
+        case .visiting(let place, let endpoint):
+            return JSONLine([
+                "event": "visiting", "time": now, "address": .string(endpoint.description),
+                "device": .string(place.device), "service": .string(place.service),
+            ])
         case .draining(let delay):
             return JSONLine(["event": "draining", "time": now, "reconnectAfterMs": milliseconds(delay)])
         case .ended(let error):
@@ -132,18 +139,18 @@ enum EventJSON {
         var line = JSONLine(["event": "path", "time": now])
         switch news {
         case .changed(let peer, let report), .roundTrip(let peer, _, let report):
-            line.add(PathJSON.members(peer, report, own: own, language))
+            line.add(PathJSON.members(peer.name, report, own: own, language))
         case .ended(let peer, let failure):
-            line.add("peer", .string(peer))
+            line.add("peer", .string(peer.name))
             line.add("path", "none")
-            line.add("error", .error(PathWords.failure(failure, peer), language))
+            line.add("error", .error(PathWords.failure(failure, peer.name), language))
         case .problem(let peer, let error):
             line.add("peer", .string(peer))
             line.add("error", .error(error, language))
         case .trace(let peer, let trace):
-            line.add("peer", .string(peer))
+            line.add("peer", .string(peer.name))
             line.add("text", .string(trace.words.in(language)))
-        case .received(let peer, _): line.add("peer", .string(peer))
+        case .opened(let peer, _), .received(let peer, _): line.add("peer", .string(peer.name))
         }
         return line
     }

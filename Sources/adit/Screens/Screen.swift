@@ -11,8 +11,16 @@ struct Screen: ~Copyable {
     private var hasStatus = false
 
     /// Makes a screen for tunnels.
-    init(style: ScreenStyle, mode: ScreenMode, orders: [TunnelOrder]) {
+    init(
+        style: ScreenStyle,
+        mode: ScreenMode,
+        orders: [TunnelOrder],
+        services: [ServiceOrder] = [],
+        visits: [VisitOrder] = []
+    ) {
         model = ScreenModel(style: style, mode: mode, orders: orders)
+        model.services = services
+        model.visits = visits
     }
 
     /// Shows one event.
@@ -25,9 +33,10 @@ struct Screen: ~Copyable {
         write(model.tick(at: .now()))
     }
 
-    /// Other tunnels are shown from now on.
-    mutating func replaceOrders(_ orders: [TunnelOrder]) {
+    /// Other tunnels and services are shown from now on.
+    mutating func replaceOrders(_ orders: [TunnelOrder], _ services: [ServiceOrder] = []) {
         model.orders = orders
+        model.services = services
     }
 
     private mutating func write(_ outputs: [ScreenOutput]) {

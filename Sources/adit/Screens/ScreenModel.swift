@@ -40,6 +40,8 @@ struct ScreenModel: Sendable {
     let style: ScreenStyle
     let mode: ScreenMode
     var orders: [TunnelOrder]
+    var services: [ServiceOrder] = []
+    var visits: [VisitOrder] = []
 
     private var health: [String: TargetHealth] = [:]
     private var addresses: [String: [String]] = [:]
@@ -49,7 +51,7 @@ struct ScreenModel: Sendable {
     private var retryAt: Int64?
     private var isAway = false
     private var hasBeenUp = false
-    private var pathKinds: [String: PathKind] = [:]
+    private var pathKinds: [PathPeerID: PathKind] = [:]
 
     init(style: ScreenStyle, mode: ScreenMode, orders: [TunnelOrder]) {
         self.style = style
@@ -89,6 +91,9 @@ struct ScreenModel: Sendable {
             output = rows([turnedAwayRow(turnedAway, of: name, at: time)])
         case .turnOffered: output = []
         case .path(let news): output = path(news, at: time)
+        case .service(let news): output = service(news, at: time)
+        case .visiting(let place, let endpoint): output = visiting(place, endpoint)
+        case .visit(let news): output = visit(news, at: time)
         case .draining(let delay): output = notes([draining(delay)])
         case .ended(let error): output = ended(error)
         }
@@ -157,6 +162,9 @@ struct ScreenModel: Sendable {
     private func up(_ facts: SessionFacts, isFirst: Bool, wasAway: Bool, at time: ScreenTime) -> [ScreenOutput] {
         let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
         let name = Foreign.clean(facts.deviceName, limit: 64)
+        if isFirst, !services.isEmpty { return clear + exposed(facts) }
+        // The first line of visits is the local port.
+        if isFirst, !visits.isEmpty { return clear }
         guard isFirst else {
             guard wasAway, mode == .people else { return clear }
             return mark("✓", .green, Text("connected again", zh: "已重新连接"), at: time)
@@ -171,20 +179,20 @@ struct ScreenModel: Sendable {
     private mutating func path(_ news: PathNews, at time: ScreenTime) -> [ScreenOutput] {
         let name = Foreign.clean(news.peer, limit: 64)
         switch news {
-        case .changed(_, let report), .roundTrip(_, _, let report):
-            guard report.kind.isUsable, pathKinds[name] != report.kind else { return [] }
-            if pathKinds[name] == nil, pathKinds.count >= 1024 { pathKinds = [:] }
-            pathKinds[name] = report.kind
+        case .changed(let peer, let report), .roundTrip(let peer, _, let report):
+            guard report.kind.isUsable, pathKinds[peer.id] != report.kind else { return [] }
+            if pathKinds[peer.id] == nil, pathKinds.count >= 1024 { pathKinds = [:] }
+            pathKinds[peer.id] = report.kind
             let kind = PathWords.kind(report.kind).in(style.language)
             let trip = report.roundTrip.map { "   " + PathWords.trip($0) } ?? ""
             return rows(["\(time.clock)  ↔ \(Figures.padded(name, 22)) \(kind)\(trip)"])
-        case .ended:
-            guard pathKinds.removeValue(forKey: name) != nil else { return [] }
+        case .ended(let peer, _):
+            guard pathKinds.removeValue(forKey: peer.id) != nil else { return [] }
             let words = Text("no path any more", zh: "路径已结束").in(style.language)
             return rows(["\(time.clock)  ↔ \(Figures.padded(name, 22)) \(words)"])
         case .problem(_, let error):
             return error.code == .deviceKeyChanged ? lines(for: error, of: nil) : []
-        case .received, .trace: return []
+        case .opened, .received, .trace: return []
         }
     }
 
@@ -336,9 +344,9 @@ struct ScreenModel: Sendable {
 
     // MARK: Shapes
 
-    private var indent: String { style.isTerminal && mode == .people ? "  " : "" }
+    var indent: String { style.isTerminal && mode == .people ? "  " : "" }
 
-    private func rows(_ texts: [String]) -> [ScreenOutput] {
+    func rows(_ texts: [String]) -> [ScreenOutput] {
         mode == .people ? texts.map { .line(indent + style.spell($0)) } : []
     }
 
@@ -347,8 +355,7 @@ struct ScreenModel: Sendable {
         return texts.map { .aside((style.isTerminal ? "    " : "") + style.spell($0.in(style.language))) }
     }
 
-    private func mark(_ sign: String, _ color: ScreenStyle.Color, _ text: Text, at time: ScreenTime?) -> [ScreenOutput]
-    {
+    func mark(_ sign: String, _ color: ScreenStyle.Color, _ text: Text, at time: ScreenTime?) -> [ScreenOutput] {
         let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
         let clock = time.map { $0.clock + "  " } ?? ""
         return clear + [
@@ -356,7 +363,7 @@ struct ScreenModel: Sendable {
         ]
     }
 
-    private func lines(for error: AditError, of name: String?) -> [ScreenOutput] {
+    func lines(for error: AditError, of name: String?) -> [ScreenOutput] {
         let clear: [ScreenOutput] = style.isTerminal ? [.status(nil)] : []
         let prefix = orders.count > 1 ? name.map { "\($0): " } ?? "" : ""
         return clear + ErrorWords.lines(error, style, prefix: prefix).map { .aside($0) }

@@ -44,6 +44,8 @@ enum StatusWords {
             lines.append(style.spell(head(process, now).in(style.language)))
             let widest = process.tunnels.map { Figures.width($0.addresses.first ?? "-") }.max() ?? 0
             for tunnel in process.tunnels { lines += row(tunnel, min(widest, 60), style) }
+            for service in process.services ?? [] { lines += row(service, style) }
+            for visit in process.visits ?? [] { lines += row(visit, style) }
             for path in process.paths ?? [] { lines += self.path(path, now, style) }
         }
         return lines
@@ -111,6 +113,42 @@ enum StatusWords {
         }
         guard let problem = tunnel.problem else { return lines }
         return lines + [style.spell("      " + Foreign.clean(problem, limit: 300))]
+    }
+
+    private static func row(_ service: DeviceStatus.Service, _ style: ScreenStyle) -> [String] {
+        let who =
+            service.allow.isEmpty
+            ? Text("every device of the server", zh: "服务器的所有设备")
+            : Text(
+                "only \(service.allow.map { Foreign.clean($0, limit: 64) }.joined(separator: ", "))",
+                zh: "仅限 \(service.allow.map { Foreign.clean($0, limit: 64) }.joined(separator: "、"))"
+            )
+        let now = service.devices.keys.sorted().prefix(8).map { Foreign.clean($0, limit: 64) }.joined(separator: ", ")
+        let streams = Text(
+            "\(service.streamsTotal) visits, \(service.streamsNow) now\(now.isEmpty ? "" : " (\(now))")",
+            zh: "\(service.streamsTotal) 次访问，当前 \(service.streamsNow)\(now.isEmpty ? "" : "（\(now)）")"
+        )
+        let text =
+            "  \(service.problem == nil ? "✓" : "!") \(Foreign.clean(service.name, limit: 64))  →  "
+            + "\(Foreign.clean(service.target))   \(who.in(style.language))   \(streams.in(style.language))   "
+            + "↓ \(Figures.bytes(service.traffic.bytesIn)) ↑ \(Figures.bytes(service.traffic.bytesOut))"
+        return lines(text, service.problem, style)
+    }
+
+    private static func row(_ visit: DeviceStatus.Visit, _ style: ScreenStyle) -> [String] {
+        let place = Foreign.clean("\(visit.device)/\(visit.service)", limit: 200)
+        let streams = Text(
+            "\(visit.streamsTotal) visits, \(visit.streamsNow) now",
+            zh: "\(visit.streamsTotal) 次访问，当前 \(visit.streamsNow)"
+        )
+        let text =
+            "  \(visit.problem == nil ? "✓" : "!") \(visit.local ?? "-")  →  \(place)   \(streams.in(style.language))   "
+            + "↓ \(Figures.bytes(visit.traffic.bytesIn)) ↑ \(Figures.bytes(visit.traffic.bytesOut))"
+        return lines(text, visit.problem, style)
+    }
+
+    private static func lines(_ text: String, _ problem: String?, _ style: ScreenStyle) -> [String] {
+        [style.spell(text)] + (problem.map { [style.spell("      " + Foreign.clean($0, limit: 300))] } ?? [])
     }
 
     private static func stateWord(_ state: DeviceStatus.Tunnel.State) -> Text {

@@ -92,11 +92,11 @@ import Testing
         let failed = try await run(["-c", good], program: link)
         #expect(failed.code == 1 && failed.output.contains("login to the server failed"))
         let secret = folder + "/stcp.toml"
-        try "[[proxies]]\nname = \"dns\"\ntype = \"stcp\"\nlocalPort = 53\n"
+        try "[[proxies]]\nname = \"dns\"\ntype = \"stcp\"\nlocalPort = 53\nsecretKey = \"\"\n"
             .write(toFile: secret, atomically: true, encoding: .utf8)
         let refused = try await run(["verify", "-c", secret], program: link)
         #expect(refused.code == 1 && refused.output.isEmpty)
-        #expect(refused.errors.contains("proxies[0].type = stcp is not available in this version"))
+        #expect(refused.errors.contains("line 1: proxy [dns]: ADIT-901: no empty secret"))
         #expect(try await run(["-c", folder + "/missing"], program: link).code == 1)
     }
 }

@@ -14,6 +14,8 @@ import Testing
         address: .v4(0xCB00_7107)
     )
 
+    private static let desk = PathContact(id: PathPeerID(name: "desk", key: "k"), key: [])
+
     /// A model of a ping that stands, and the report of a direct path.
     private static func scene(_ settings: PingModel.Settings = PingModel.Settings()) -> (PingModel, PathReport) {
         var model = PingModel(peer: "desk", settings: settings, style: ScreenStyle(), at: .zero)
@@ -32,15 +34,15 @@ import Testing
 
     @Test func aDirectPathIsShownAtOnceAndTheRestWhenBothNATsAreKnown() {
         var (model, report) = Self.scene()
-        #expect(model.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
         #expect(Self.lines(model.takeOutput()) == ["desk   direct 14 ms after 1.3 s"])
         report.local = Self.known
-        #expect(model.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
         report.remote = Self.known
         // Both are known, and the reason does not say so yet: it is on its way.
-        #expect(model.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
         report.reason = .punched(.udp, a: .portRestrictedCone, b: .portRestrictedCone)
-        #expect(model.handle(.changed("desk", report), at: .zero) == .finish)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .finish)
         model.finish(at: .zero)
         #expect(
             Self.lines(model.takeOutput()) == [
@@ -55,9 +57,9 @@ import Testing
         #expect(model.endPatience() == .wait)
         report.local = Self.known
         var (other, _) = Self.scene()
-        #expect(other.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(other.handle(.changed(Self.desk, report), at: .zero) == .wait)
         #expect(other.endPatience() == .finish)
-        #expect(model.handle(.changed("desk", report), at: .zero) == .finish)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .finish)
         model.finish(at: .zero)
         #expect(Self.lines(model.takeOutput()).last == "    desk     NAT not known")
     }
@@ -67,17 +69,27 @@ import Testing
         report.local = Self.known
         report.remote = Self.known
         report.reason = .searching(a: .portRestrictedCone, b: .portRestrictedCone)
-        #expect(model.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
         #expect(model.takeOutput().isEmpty)
         report.reason = .ipv6(a: .v6(high: 1, low: 1), b: .v6(high: 2, low: 2))
-        #expect(model.handle(.changed("desk", report), at: .zero) == .finish)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .finish)
+    }
+
+    @Test func aDirectPathThatTheOtherDeviceHasAlreadyIsWaitedForHoweverLate() {
+        var (model, report) = Self.scene()
+        let direct = report
+        #expect(model.endPatience() == .wait)
+        report.kind = .relayed(.session)
+        report.roundTrip = .milliseconds(40)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, direct), at: .zero) == .finish)
     }
 
     @Test func whoeverUsesTheRelayOnlyHasNoNATToWaitFor() {
         var (model, report) = Self.scene()
         report.kind = .relayed(.udp)
         report.reason = .relayOnly(.a)
-        #expect(model.handle(.changed("desk", report), at: .zero) == .finish)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .finish)
         model.finish(at: .zero)
         #expect(
             Self.lines(model.takeOutput()) == [
@@ -86,22 +98,37 @@ import Testing
         )
     }
 
+    @Test func theSessionsRelayIsShownAndWhatFollowedIt() {
+        var (model, report) = Self.scene()
+        let direct = report
+        report.kind = .relayed(.session)
+        report.reason = .searching(a: nil, b: nil)
+        #expect(model.handle(.roundTrip(Self.desk, .milliseconds(40), report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, direct), at: .zero) == .wait)
+        #expect(Self.lines(model.takeOutput()) == ["desk   relay by session 40 ms → direct 14 ms after 1.3 s"])
+        // Another run of the device is another path.
+        var other = Self.desk
+        other.id.run = "r"
+        #expect(model.handle(.ended(other, .left), at: .zero) == .wait)
+        #expect(model.handle(.ended(Self.desk, .left), at: .zero) != .wait)
+    }
+
     @Test func roundTripsAreCountedOneByOneAndRepeatedWhenTheyAreLost() {
         var (model, report) = Self.scene(PingModel.Settings(count: 2))
         report.local = Self.known
         report.remote = Self.known
         report.reason = .sameNetwork(a: .v4(1), b: .v4(2))
-        #expect(model.handle(.changed("desk", report), at: .zero) == .measure)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .measure)
         // The same path: one round trip is on its way.
-        #expect(model.handle(.changed("desk", report), at: .zero) == .wait)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .wait)
         #expect(model.awaited == 0)
         #expect(model.overdue(0) == .measure)
-        #expect(model.handle(.roundTrip("desk", .milliseconds(20), report), at: .zero) == .measureLater)
+        #expect(model.handle(.roundTrip(Self.desk, .milliseconds(20), report), at: .zero) == .measureLater)
         #expect(model.overdue(0) == .wait)
         #expect(model.awaited == 1)
         report.kind = .direct(.tcp)
-        #expect(model.handle(.changed("desk", report), at: .zero) == .measure)
-        #expect(model.handle(.roundTrip("desk", .milliseconds(21), report), at: .zero) == .finish)
+        #expect(model.handle(.changed(Self.desk, report), at: .zero) == .measure)
+        #expect(model.handle(.roundTrip(Self.desk, .milliseconds(21), report), at: .zero) == .finish)
         #expect(Self.lines(model.takeOutput()) == ["desk   direct   20 ms", "desk   direct TCP   21 ms"])
         #expect(model.awaited == nil)
     }

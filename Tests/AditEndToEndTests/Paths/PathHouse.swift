@@ -58,6 +58,16 @@ final class PathHouse: Sendable {
         try await server.status(on: MultiThreadedEventLoopGroup.singleton.any()).get().signals
     }
 
+    /// Waits until no stream between devices is open.
+    func noStreams() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        for _ in 0..<2000 {
+            if try await signals()?.openStreams == 0 { return }
+            try await loop.scheduleTask(in: .milliseconds(5)) {}.futureResult.get()
+        }
+        throw NothingCame(to: "the server", news: ["streams are open"])
+    }
+
     func close() async throws {
         try await server.stop(within: .zero).get()
     }
@@ -78,6 +88,8 @@ final class PathDevice: DeviceSessionDelegate {
     private let service = NIOLockedValueBox<PathService?>(nil)
     private let isConnected: NIOLockedValueBox<[EventLoopPromise<String>]> = NIOLockedValueBox([])
     private let run = NIOLockedValueBox("")
+    /// Under which ids other devices are known.
+    let contact = NIOLockedValueBox<[String: PathPeerID]>([:])
 
     /// - Parameter narrow: takes away of a login what this device does not reach.
     init(
@@ -86,6 +98,8 @@ final class PathDevice: DeviceSessionDelegate {
         over wireVersion: FRPWireVersion = .v2,
         takesSignals: Bool = true,
         options: PathOptions = PathDevice.options,
+        key shared: DeviceKey? = nil,
+        network: LocalNetwork? = nil,
         narrow: @escaping @Sendable (inout DeviceConnection) -> Void = { _ in }
     ) throws {
         self.name = name
@@ -93,18 +107,23 @@ final class PathDevice: DeviceSessionDelegate {
         self.takesSignals = takesSignals
         self.wireVersion = wireVersion
         self.narrow = narrow
-        key = try DeviceKey(seed: RandomBytes.system(32))
+        key = try shared ?? DeviceKey(seed: RandomBytes.system(32))
         loop = MultiThreadedEventLoopGroup.singleton.next()
-        let parts = PathService.Parts(
+        var parts = PathService.Parts(
             key: key,
             home: nil,
             server: HostPort(host: "127.0.0.1", port: house.server.sessionPort),
             trust: .pinned(house.server.fingerprint),
             options: options
         )
-        let made = PathService(parts, on: loop) { [session] signal in
-            session.withLockedValue { $0 }?.signal(signal)
-        } tell: { [news, waiters] item in
+        if let network { parts.network = { network } }
+        let way = PathSession(
+            signal: { [session] signal in session.withLockedValue { $0 }?.signal(signal) },
+            announce: { [session] names in session.withLockedValue { $0 }?.announce(names) },
+            openStream: { [session] message, body in session.withLockedValue { $0 }?.openPeerStream(message, body) }
+        )
+        let made = PathService(parts, on: loop, session: way) { [news, waiters, contact] item in
+            if let found = item.contact { contact.withLockedValue { $0[found.name] = found.id } }
             news.withLockedValue { $0.append(item) }
             waiters.withLockedValue { $0.removeAll { $0(item) } }
         }
@@ -123,6 +142,11 @@ final class PathDevice: DeviceSessionDelegate {
     let addresses = NIOLockedValueBox<Set<String>>([])
 
     var paths: PathService? { service.withLockedValue { $0 } }
+
+    /// Opens a stream as it is, for attacks; nil without a session.
+    func stream(_ message: AditPeerStream) async throws -> (any Channel)? {
+        try await session.withLockedValue { $0 }?.openPeerStream(message) { _ in }?.get()
+    }
 
     /// Opens a session, which takes up the run of the last one or begins a new one; its run.
     @discardableResult
@@ -186,6 +210,11 @@ final class PathDevice: DeviceSessionDelegate {
         }
     }
 
+    func peerStream(_ message: AditPeerStream, channel: any Channel) {
+        guard let paths else { return channel.close(promise: nil) }
+        paths.stream(message, channel: channel)
+    }
+
     func workConnection(_ start: FRPStartWorkConnection, channel: any Channel) {
         channel.close(promise: nil)
     }
@@ -214,19 +243,73 @@ final class PathDevice: DeviceSessionDelegate {
     }
 
     /// Waits for a path that carries packets.
-    func path(to peer: String) async throws -> PathReport {
+    ///
+    /// - Parameter isWanted: whether it is one that is waited for; the session's own relay is not, where nothing is said.
+    func path(
+        to peer: String,
+        where isWanted: @escaping @Sendable (PathKind) -> Bool = { $0.isUsable && $0 != .relayed(.session) }
+    ) async throws -> PathReport {
         try await wait { news in
-            if case .changed(peer, let report) = news, report.kind.isUsable { report } else { nil }
+            if case .changed(let contact, let report) = news, contact.name == peer, isWanted(report.kind) {
+                report
+            } else {
+                nil
+            }
         }
     }
 
+    /// Waits for a reason.
+    func reason(
+        of peer: String,
+        where isWanted: @escaping @Sendable (PathReason) -> Bool
+    ) async throws -> PathReport {
+        try await wait { news in
+            if case .changed(let contact, let report) = news, contact.name == peer, isWanted(report.reason) {
+                report
+            } else {
+                nil
+            }
+        }
+    }
+
+    /// Asks until the server knows of the service.
+    func reach(_ name: String, service: String) async throws -> PathPeerID {
+        for _ in 0..<2000 {
+            do {
+                if let id = try await paths?.connect(name, service: service).get() { return id }
+            } catch let error as AditError where error.code == .serviceUnknown {
+                try await loop.scheduleTask(in: .milliseconds(5)) {}.futureResult.get()
+            }
+        }
+        throw NothingCame(to: name, news: ["no service \(service)"])
+    }
+
+    /// Why a service is not reached.
+    func refusal(of name: String, service: String) async throws -> AditError {
+        do {
+            _ = try await paths?.connect(name, service: service).get()
+        } catch let error as AditError {
+            return error
+        }
+        throw NothingCame(to: name, news: ["there is a service \(service)"])
+    }
+
+    /// Puts something on the paths.
+    func sit(_ delegate: any PathCarrierDelegate & Sendable) async throws {
+        try await loop.submit { [service] in service.withLockedValue { $0 }?.carry(for: delegate) }.get()
+    }
+
     /// Sends again and again, since datagrams may be lost, until the other one has it; what came.
-    func carry(_ payload: [UInt8], to other: PathDevice) async throws -> [UInt8] {
-        let again = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [service, other] _ in
-            _ = service.withLockedValue { $0 }?.send(payload, to: other.name)
+    func carry(_ payload: [UInt8], to other: PathDevice, at place: PathPeerID? = nil) async throws -> [UInt8] {
+        let again = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) {
+            [service, other, contact] _ in
+            guard let id = place ?? contact.withLockedValue({ $0[other.name] }) else { return }
+            service.withLockedValue { $0 }?.send(PacketBatch(payload), to: id)
         }
         defer { again.cancel() }
-        return try await other.wait { [name] in if case .received(name, let bytes) = $0 { bytes } else { nil } }
+        return try await other.wait { [name] in
+            if case .received(let contact, let batch) = $0, contact.name == name { batch[0] } else { nil }
+        }
     }
 
     func forgetNews() { news.withLockedValue { $0 = [] } }

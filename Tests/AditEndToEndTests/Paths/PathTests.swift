@@ -39,11 +39,14 @@ struct PathTests {
         // The server says from where the other's session comes, where there is something to find.
         #expect(ben.addresses.withLockedValue { $0.contains("127.0.0.1") })
         #expect(try await ben.carry([4], to: amy) == [4])
-        amy.paths?.measure("ben")
-        let trip = try await amy.wait { if case .roundTrip("ben", let time, _) = $0 { time } else { nil } }
+        let id = try #require(amy.contact.withLockedValue { $0["ben"] })
+        amy.paths?.measure(id)
+        let trip = try await amy.wait {
+            if case .roundTrip(let peer, let time, _) = $0, peer.id == id { time } else { nil }
+        }
         #expect(trip > .zero)
         try await amy.stop()
-        _ = try await ben.wait { if case .ended("amy", _) = $0 { true } else { nil } }
+        _ = try await ben.wait { if case .ended(let peer, _) = $0, peer.name == "amy" { true } else { nil } }
         try await ben.stop()
         try await house.close()
     }
