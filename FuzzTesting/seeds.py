@@ -63,6 +63,20 @@ EXAMPLES = [
 WINDOW = (6 << 20) - (256 << 10)
 OPENED = mux(1, 1, 1, WINDOW) + mux(0, 0, 1, 5, b"hello") + mux(1, 0, 1, 1 << 20) + mux(1, 4, 1, 0)
 
+save(
+    "ServiceRequest",
+    b"\1\1\3ssh\0" + b"payload",
+    b"\1\2\4me.a\x20" + bytes(range(32)),
+    b"\1\1\x40" + b"n" * 64 + b"\0",
+    b"\2\1\3ssh\0",
+    b"\1\3\3ssh\0",
+    b"\1\1\3s\nh\0",
+    b"\1\1\2\xc3\x28\0",
+    b"\1\1\3ssh\x1f",
+)
+save("ServiceAnswer", *(bytes((1, status, detail)) for status in range(7) for detail in range(4)), b"\2\0\0", b"\1\2",
+     b"\1\0\1" + bytes(range(32)), b"\1\0\1" + bytes(31))
+save("ServiceDatagrams", b"\0\5hello\0\0\0\1x", b"\xff\xe3" + b"x" * 20, b"\xff\xe4", b"\0\2ab\0")
 save("YamuxHeader", mux(0, 0, 1, 5), mux(1, 1, 1, WINDOW), mux(2, 1, 0, 7), mux(3, 0, 0, 2), mux(9, 0, 0, 0), mux(0, 16, 1, 1))
 save(
     "YamuxSession",
