@@ -26,7 +26,7 @@ sys.dont_write_bytecode = True
 
 import signals  # noqa: E402
 import turn_messages as turn  # noqa: E402
-from device import FEATURES, Device, invite_secret  # noqa: E402
+from device import DATA, FEATURES, SYN, WINDOW, Device, invite_secret, mux  # noqa: E402
 from natlab import system  # noqa: E402
 from natlab.sockets import ProofError, Sockets, datagram, is_ready  # noqa: E402
 from pathlab import outcome  # noqa: E402
@@ -54,7 +54,7 @@ class Mallory:
         self.address = world.lab.numbers.lan(place[1], 3)
         with world.lab.inside(place):
             self.device = Device((world.lab.numbers.servers[0], SESSION_PORT), source=self.address)
-        self.device.hello(features=[*FEATURES, "paths"])
+        self.device.hello(features=[*FEATURES, "paths", "services"])
         answer = self.device.login(invite=invite_secret(invite), name=name)
         self.offer = answer.get("adit", {}).get("turn") or answer.get("turn")
         self.sender = signals.Sender(self.device.key, name, self.device.fingerprint)
@@ -315,6 +315,46 @@ def signal_flood(world, stranger):
     return f"3000 signals: told that it is busy, the server grew by {grown:.1f} MB, amy finds ben"
 
 
+def stream_flood(world, stranger):
+    """Streams to another device without end, and services that are none: the session that does so ends, no other one."""
+    lines = []
+    with victim(world):
+        pid = world.server.pid
+        before = memory(pid)
+        mallory = Mallory(world, "mallory-9")
+        # With a signal that is its own, so that ben takes some of them.
+        mallory.say("ben", signals.description(11))
+        first = signals.stream(peer="ben") + signals.packet(os.urandom(1200)) * 20
+        sent = 0
+        try:
+            for number in range(3, 20003, 2):
+                mallory.device.send_raw(mux(WINDOW, SYN, number, 0) + mux(DATA, 0, number, len(first), first))
+                sent += 1
+        except OSError:
+            pass
+        mallory.reader.join(20)
+        demand(not mallory.reader.is_alive(), f"{sent} streams, and the session goes on")
+        is_well(world)
+        lines.append(f"a session ended after {sent} streams")
+        for number, message in enumerate(
+            (
+                {"names": [str(each) for each in range(300)]},
+                {"names": ["x" * 65]},
+                {"names": ["a\nb"]},
+                {"names": [""]},
+            )
+        ):
+            other = Mallory(world, f"mallory-9{number}")
+            other.device.send_message(signals.SERVICES, json.dumps(message).encode())
+            other.reader.join(20)
+            demand(not other.reader.is_alive(), f"services {message} were taken")
+            other.close()
+        grown = (memory(pid) - before) / 1024
+        demand(grown < 40, f"the server grew by {grown:.0f} MB")
+        mallory.close()
+    return f"{lines[0]}, 4 after services that are none; the server grew by {grown:.1f} MB, amy finds ben"
+
+
 def memory(pid):
     """Resident kilobytes of a program, the child of `ip netns exec` that became it."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
@@ -422,7 +462,8 @@ def reflection(world, stranger):
 
 
 PROOFS = (
-    forbidden_places, third_parties, searches, signals_of_others, replays, floods, signal_flood, open_relay, reflection,
+    forbidden_places, third_parties, searches, signals_of_others, replays, floods, signal_flood, stream_flood,
+    open_relay, reflection,
 )  # fmt: skip
 
 

@@ -171,10 +171,15 @@ class PathsTest(unittest.TestCase):
             self.scene.join(name)
         ben = self.name("ben")
         self.up("ben")
-        words = ("ping", ben, "--p2p", "off", "--timeout", "3s")
-        refused = self.run_adit("amy", *words, status=1).stderr
-        self.assertRegex(refused, "ADIT-413.*--p2p off.*offers no relay.*fix: ")
-        self.assertRegex(self.run_adit("amy", *words, status=1, language="zh_CN.UTF-8").stderr, "ADIT-413.*不提供中继.*解决")
+        # What both have with the server carries packets.
+        shown = self.run_adit("amy", "ping", ben, "--p2p", "off").stdout
+        self.assertRegex(shown, "relay by session [0-9.]+ ms\n.*relayed: .*--p2p off")
+        self.assertRegex(self.run_adit("amy", "ping", ben, "--p2p", "off", language="zh_CN.UTF-8").stdout, "会话中继")
+        relayed = self.seen_alike("amy", "ben", "relayed", "--p2p", "off")
+        self.assertEqual(relayed["transport"], "session")
+        self.assertGreater(relayed["roundTripMs"], 0)
+        counted = self.seen_alike("amy", "ben", "relayed", "--p2p", "off", "--count", "3")
+        self.assertEqual(counted["transport"], "session")
         if own_address():
             self.assertIn("the server offers no STUN", self.run_adit("amy", "ping", ben).stdout)
 

@@ -10,6 +10,8 @@
                       | lan 192.168.1.1           | lan 192.168.2.1      --same-lan: 192.168.1.1 at both
                   hA .2   hA2 .3              hB .2   hB2 .3
 
+A third site C, like A, is there where `--c` describes it: 198.18.1.0/24 and 192.168.3.0/24.
+
 `python3 IntegrationTests/natlab --help` lists the commands, `language.py` the words that describe a site.
 Standard library only; root, `ip`, `nft` and `conntrack` are needed.
 """

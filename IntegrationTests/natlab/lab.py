@@ -10,7 +10,7 @@ import threading
 
 from . import state as states
 from . import system, upnp
-from .addresses import SITES, Numbers
+from .addresses import Numbers
 from .language import parse
 from .removal import remove
 from .routers import Routers
@@ -31,18 +31,18 @@ class Lab:
         self.numbers = Numbers(values["routable"], values["same_lan"])
 
     @classmethod
-    def up(cls, prefix, a="", b="", shared_carrier=False, same_lan=False, routable=False, owned=False):
-        """Builds one. An `owned` one goes when this process does, however that ends."""
+    def up(cls, prefix, a="", b="", c=None, shared_carrier=False, same_lan=False, routable=False, owned=False):
+        """Builds one, with a third site where `c` describes it. An `owned` one goes when this process does, however that ends."""
         system.require()
         for dead in states.abandoned():
             remove(dead)
-        sites = {"A": a, "B": b}
+        sites = {"A": a, "B": b} | ({} if c is None else {"C": c})
         parsed = {site: parse(text) for site, text in sites.items()}
-        carriers = {site: f"c{site}" if parsed[site].carrier else "" for site in SITES}
+        carriers = {site: f"c{site}" if parsed[site].carrier else "" for site in sites}
         if shared_carrier:
             if parsed["B"].carrier:
                 raise LabError("with a shared carrier cgn= belongs to site A alone")
-            carriers = {"A": "cA", "B": "cA"}
+            carriers |= {"A": "cA", "B": "cA"}
         owner = [os.getpid(), states.start_time(os.getpid())] if owned else None
         values = {
             "sites": sites,
@@ -60,7 +60,7 @@ class Lab:
             for name in states.namespaces(prefix):
                 run(["ip", "netns", "del", name])
             Topology(prefix, lab.numbers, carriers).build()
-            for site in SITES:
+            for site in sites:
                 lab.apply(site)
         except BaseException:
             remove(prefix)
@@ -88,10 +88,17 @@ class Lab:
         """The namespace of `hA`, `nA`, `cA`, `s`, `core` …"""
         return f"{self.prefix}-{short}"
 
+    @property
+    def sites(self):
+        """The letters of those that are there."""
+        return tuple(self.state.values["sites"])
+
     def site(self, site):
         return parse(self.state.values["sites"][site])
 
     def carrier(self, site):
+        if site not in self.sites:
+            raise LabError(f"there is no site {site}: describe it at `up`")
         return self.state.values["carriers"][site]
 
     def outermost(self, site):
@@ -114,10 +121,10 @@ class Lab:
 
     def set(self, site, text):
         """Changes a site in place; the state of its NAT is forgotten."""
-        parsed = parse(text)
-        if parsed.carrier and not self.carrier(site):
+        parsed, carrier = parse(text), self.carrier(site)
+        if parsed.carrier and not carrier:
             raise LabError(f"site {site} has no carrier: give cgn= at `up`")
-        if parsed.carrier and self.carrier(site)[1] != site:
+        if parsed.carrier and carrier[1] != site:
             raise LabError("with a shared carrier cgn= belongs to site A alone")
         self.state.values["sites"][site] = text
         self.state.save()
@@ -129,7 +136,7 @@ class Lab:
 
     def flush(self):
         """Forgets every mapping and connection of all routers."""
-        for site in SITES:
+        for site in self.sites:
             self.apply(site)
 
     def renumber(self, site):

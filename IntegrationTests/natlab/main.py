@@ -27,9 +27,10 @@ def parser():
     )
     top.add_argument("--prefix", default="lab", help="names this lab and its namespaces (lab)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="build a lab of two sites")
+    up = commands.add_parser("up", help="build a lab of two sites, or of three")
     up.add_argument("--a", default="", metavar="SITE", help="site A, in the words below")
     up.add_argument("--b", default="", metavar="SITE", help="site B")
+    up.add_argument("--c", metavar="SITE", help="a third site, which is not there otherwise")
     up.add_argument("--shared-cgn", action="store_true", help="both sites behind the carrier NAT of A")
     up.add_argument("--same-lan", action="store_true", help="both sites use 192.168.1.0/24")
     up.add_argument("--routable", action="store_true", help="public-looking numbers instead of documentation prefixes")
@@ -39,7 +40,7 @@ def parser():
     rules = commands.add_parser("rules", help="print the ruleset of a site's home router, or the one that SITE yields")
     rules.add_argument("site", choices=SITES)
     rules.add_argument("text", nargs="?", metavar="SITE")
-    inside = commands.add_parser("exec", help="run a command in hA hA2 nA hB hB2 nB cA cB s or core")
+    inside = commands.add_parser("exec", help="run a command in hA hA2 nA hB hB2 nB cA cB s core, or hC hC2 nC cC")
     inside.add_argument("namespace")
     inside.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND …")
     wire = commands.add_parser("wire", help="delay, jitter and loss for all that crosses core, until it is stopped")
@@ -73,7 +74,8 @@ def main():
 
 
 def up(options):
-    Lab.up(options.prefix, options.a, options.b, options.shared_cgn, options.same_lan, options.routable)
+    shape = {"shared_carrier": options.shared_cgn, "same_lan": options.same_lan, "routable": options.routable}
+    Lab.up(options.prefix, options.a, options.b, options.c, **shape)
     print(f"the lab {options.prefix} is up; server {', '.join(Lab(options.prefix).numbers.servers)}")
 
 
@@ -81,6 +83,7 @@ def rules(options):
     if options.text is None:
         system.require()
         lab = Lab(options.prefix)
+        lab.carrier(options.site)
         print(run(["ip", "netns", "exec", lab.name(f"n{options.site}"), system.tool("nft"), "list", "ruleset"]), end="")
         return
     site, numbers = language.parse(options.text), Numbers()
@@ -132,7 +135,7 @@ def show(options):
     if options.json:
         print(json.dumps({"prefix": lab.prefix, **lab.state.values}))
         return
-    for site in SITES:
+    for site in lab.sites:
         print(f"{site}  {lab.state.values['sites'][site] or 'port'}")
     for name in states.namespaces(options.prefix):
         words = run(["ip", "-n", name, "-o", "addr", "show", "scope", "global"]).splitlines()

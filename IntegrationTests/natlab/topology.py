@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces, links, addresses and routes: all that does not depend on the type of a NAT."""
 
-from .addresses import CARRIER_NETWORK, CARRIER_ROUTER, SITES
+from .addresses import CARRIER_NETWORK, CARRIER_ROUTER
 from .system import run, write_settings
 
 ROUTER = {
@@ -29,7 +29,7 @@ class Topology:
     """Collects what `ip` has to do and does it with one call per namespace."""
 
     def __init__(self, prefix, numbers, carriers):
-        """`carriers`: the site's carrier namespace by site; empty where there is none."""
+        """`carriers`: the carrier's namespace of each site; empty where there is none."""
         self.prefix, self.numbers, self.carriers = prefix, numbers, carriers
         self.names, self.links, self.commands = [], [], {}
 
@@ -54,7 +54,7 @@ class Topology:
         )
         for name in dict.fromkeys(filter(None, self.carriers.values())):
             self.build_carrier(name)
-        for site in SITES:
+        for site in self.carriers:
             self.build_site(site)
         run(["ip", "-batch", "-"], "".join(f"netns add {self.full(name)}\n" for name in self.names))
         routers = [name for name in self.names if name[0] in "cn"]
@@ -83,7 +83,7 @@ class Topology:
         self.bridge(router)
         self.do(router, f"addr add {numbers.lan(site, 1)}/24 dev lan", f"addr add {numbers.lan6(site, 1)}/64 dev lan")
         if carrier:
-            owner, last = carrier[1], 10 if site == "A" else 11
+            owner, last = carrier[1], numbers.behind_carrier(site)
             self.link(router, "wan", carrier, f"to{site}", in_bridge=True)
             self.do(router, f"addr add {numbers.inner_wan(site)}/16 dev wan", f"route add default via {CARRIER_ROUTER}")
             self.do(router, f"addr add {numbers.carrier6(owner, last)}/64 dev wan")

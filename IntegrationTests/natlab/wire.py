@@ -15,7 +15,7 @@ from .system import LabError, run, write_settings
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 TABLE = "100"
-EDGES = ("wS", "wA", "wB")
+EDGES = ("wS", "wA", "wB", "wC")
 # Packets held at a time; more are lost, as in a real queue.
 MOST_HELD = 20000
 

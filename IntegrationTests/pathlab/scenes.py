@@ -39,6 +39,8 @@ class Scene:
     # Further words of `adit ping` and of `adit up`.
     ping: tuple = ()
     up: tuple = ()
+    # A third site, where a third device is.
+    c: str = ""
     # Part of every run of the tests.
     is_sample: bool = False
     # How often luck may fail.
@@ -47,7 +49,7 @@ class Scene:
     @property
     def topology(self):
         """What cannot be changed in a lab that is up."""
-        return ("cgn" in self.a, "cgn" in self.b, self.shared_carrier, self.same_lan, self.is_named)
+        return ("cgn" in self.a, "cgn" in self.b, self.shared_carrier, self.same_lan, self.is_named, bool(self.c))
 
     @property
     def kinds(self):

@@ -85,8 +85,8 @@ class Stranger(contextlib.ExitStack):
     def __init__(self, lab):
         super().__init__()
         self.lab = lab
-        # Beside the three networks of the lab.
-        self.network = "47.50.1" if lab.state.values["routable"] else "198.18.1"
+        # Beside the networks of the lab.
+        self.network = "47.50.1" if lab.state.values["routable"] else "198.18.2"
         self.address = f"{self.network}.10"
         name, core = lab.name("x"), lab.name("core")
         run(["ip", "netns", "add", name])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Adit authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lab in which `adit server` runs and two devices have joined it: amy in site A, ben in site B or in A's LAN."""
+"""A lab in which `adit server` runs and devices have joined it: amy in site A, ben in site B or in A's LAN, cat in site C."""
 
 import contextlib
 import json
@@ -48,18 +48,18 @@ class World(contextlib.ExitStack):
         # Joining is not what is tried: it happens behind routers that let everything pass.
         a, b = ("port,cgn=port" if has_carrier else "port" for has_carrier in scene.topology[:2])
         shape = {"shared_carrier": scene.shared_carrier, "same_lan": scene.same_lan, "routable": True}
-        self.lab = self.enter_context(Lab.up(self.prefix, a, b, owned=True, **shape))
+        c = "port" if scene.c else None
+        self.lab = self.enter_context(Lab.up(self.prefix, a, b, c, owned=True, **shape))
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="adit-paths-")))
         numbers = self.lab.numbers
         addresses = [word for each in (*numbers.servers, *numbers.servers6) for word in ("--stun-address", each)]
         host = self.give_name() if scene.is_named else numbers.servers[0]
-        words = ["server", "--port", str(SESSION_PORT), "--http-port", "8080", "--host", host, *addresses]
-        inside = self.inside("s", "server", *words)
-        self.server = self.enter_context(
-            self.lab.service(inside, "the server runs", stderr=subprocess.STDOUT, env=self.environment("server"))
-        )
-        self.places = {"amy": "hA", "ben": "hA2" if scene.same_router else "hB"}
-        for name, place in (("amy", "hA"), ("ben", "hB")):
+        self.server_words = ["server", "--port", str(SESSION_PORT), "--http-port", "8080", "--host", host, *addresses]
+        self.server_life = self.enter_context(contextlib.ExitStack())
+        self.start_server()
+        joining = {"amy": "hA", "ben": "hB"} | ({"cat": "hC"} if scene.c else {})
+        self.places = joining | ({"ben": "hA2"} if scene.same_router else {})
+        for name, place in joining.items():
             made = self.run("s", "server", "server", "invite")
             invite = re.search(r"adit join (\S+)", made)
             if not invite:
@@ -68,10 +68,18 @@ class World(contextlib.ExitStack):
         if self.delay:
             self.enter_context(self.lab.wire(delay=self.delay))
 
+    def start_server(self):
+        inside = self.inside("s", "server", *self.server_words)
+        service = self.lab.service(inside, "the server runs", stderr=subprocess.STDOUT, env=self.environment("server"))
+        self.server = self.server_life.enter_context(service)
+
+    def stop_server(self):
+        self.server_life.close()
+
     def give_name(self):
         """A name with an address of each family for every device: `ip netns exec` puts the file in the place of /etc/hosts."""
         addresses = (self.lab.numbers.servers6[0], self.lab.numbers.servers[0])
-        for place in ("hA", "hA2", "hB"):
+        for place in ("hA", "hA2", "hB", *(["hC"] if self.scene.c else [])):
             folder = pathlib.Path("/etc/netns") / self.lab.name(place)
             folder.mkdir(parents=True)
             self.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -104,6 +112,8 @@ class World(contextlib.ExitStack):
         self.places["ben"] = "hA2" if scene.same_router else "hB"
         self.lab.set("A", scene.a)
         self.lab.set("B", scene.b)
+        if scene.c:
+            self.lab.set("C", scene.c)
 
     @contextlib.contextmanager
     def services(self, scene):

@@ -11,7 +11,7 @@ import os
 import struct
 import time
 
-PEER_SIGNAL, PEER_UNAVAILABLE = 0x4005, 0x4006
+PEER_SIGNAL, PEER_UNAVAILABLE, SERVICES, PEER_STREAM = 0x4005, 0x4006, 0x4009, 0x400A
 DESCRIPTION, ACKNOWLEDGEMENT, END = 0, 1, 2
 CREDENTIALS, CANDIDATE, FLAGS, POLICY, NAT, OPENERS, TCP, SEARCH, REASON = range(1, 10)
 HOST, SERVER_REFLEXIVE, PEER_REFLEXIVE, RELAYED = range(4)
@@ -75,6 +75,17 @@ class Sender:
         signature = self.signature(receiver, body) if signature is None else signature
         fields = {"peer": receiver, "run": run, "body": encoded(body), "signature": encoded(signature)}
         return json.dumps(fields).encode()
+
+
+def stream(**fields):
+    """The first bytes of a stream that is to lead to another device."""
+    body = json.dumps(fields).encode()
+    return b"FRP\x00\x02\r\n" + struct.pack("!HHIH", 16, 0, len(body) + 2, PEER_STREAM) + body
+
+
+def packet(data):
+    """A packet on such a stream."""
+    return struct.pack("!H", len(data)) + data
 
 
 def encoded(data):
