@@ -3,6 +3,7 @@
 """The adit binary under test, named by the environment variable ADIT, and free ports for it."""
 
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -11,12 +12,37 @@ import time
 ADIT = os.environ.get("ADIT", "")
 
 
+def system_ports():
+    """The first of the ports that the system gives to who asks for none."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return 32768
+
+
+def is_free(port):
+    """Whether nothing has the port, of either protocol and at any address."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                return False
+    return True
+
+
+given = set()
+
+
 def free_ports(count):
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
+    """Ports that nothing has, and that the system gives to nobody before they are used: each is given once."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10000, max(system_ports(), 20000))
+        if port not in given and is_free(port):
+            given.add(port)
+            ports.append(port)
     return ports
 
 

@@ -397,7 +397,8 @@ class StunTests(unittest.TestCase):
             data += part
         return data
 
-    def assert_closed(self, connection, seconds=10):
+    def assert_closed(self, connection, seconds=30):
+        """The server ends it: at once, or after the ten seconds that a message may take."""
         connection.settimeout(seconds)
         try:
             while connection.recv(65536):
