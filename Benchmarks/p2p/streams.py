@@ -119,20 +119,27 @@ def public_keys(binary):
     return found
 
 
-def adit(place, binary, keys, count, streams):
-    """CPU-seconds of both ends for `count` bytes in all."""
+def pair(place, binary, keys, *words):
+    """A sink, and one that sends to it as the words say."""
     server = subprocess.Popen(
         place.command(0, binary, "lab", "quic", "--seed", SEEDS[0], "--peer", keys[1], "--address", place.addresses[0],
                       "--sink"),
         stdout=subprocess.PIPE, text=True)
     port = json.loads(server.stdout.readline())["port"]
-    client = subprocess.run(
+    client = subprocess.Popen(
         place.command(1, binary, "lab", "quic", "--seed", SEEDS[1], "--peer", keys[0], "--address", place.addresses[1],
-                      "--connect", "%s:%d" % (place.addresses[0], port), "--send", str(count // streams),
-                      "--streams", str(streams)),
-        stdout=subprocess.PIPE, text=True, check=True, timeout=600)
+                      "--connect", "%s:%d" % (place.addresses[0], port), *words),
+        stdout=subprocess.PIPE, text=True)
+    return server, client
+
+
+def adit(place, binary, keys, count, streams):
+    """CPU-seconds of both ends for `count` bytes in all."""
+    server, client = pair(place, binary, keys, "--send", str(count // streams), "--streams", str(streams))
+    sent, _ = client.communicate(timeout=600)
+    assert client.returncode == 0, sent
     rest, _ = server.communicate(timeout=60)
-    ends = [json.loads(text.strip().splitlines()[-1]) for text in (client.stdout, rest)]
+    ends = [json.loads(text.strip().splitlines()[-1]) for text in (sent, rest)]
     assert ends[1]["bytes"] == count // streams * streams, ends
     return sum(end["cpu"] for end in ends)
 
@@ -170,16 +177,7 @@ def idle_streams(place, binary, keys, count):
     """Resident bytes of both ends for each stream that is open and silent."""
     memory = []
     for streams in (1, count):
-        server = subprocess.Popen(
-            place.command(0, binary, "lab", "quic", "--seed", SEEDS[0], "--peer", keys[1], "--address", place.addresses[0],
-                          "--sink"),
-            stdout=subprocess.PIPE, text=True)
-        port = json.loads(server.stdout.readline())["port"]
-        client = subprocess.Popen(
-            place.command(1, binary, "lab", "quic", "--seed", SEEDS[1], "--peer", keys[0], "--address", place.addresses[1],
-                          "--connect", "%s:%d" % (place.addresses[0], port), "--send", "100", "--hold",
-                          "--streams", str(streams)),
-            stdout=subprocess.PIPE, text=True)
+        server, client = pair(place, binary, keys, "--send", "100", "--hold", "--streams", str(streams))
         while "established" not in client.stdout.readline():
             pass
         # The streams are there when the last one's bytes are: the round trip is far below a second here.

@@ -151,7 +151,7 @@ package final class PeerConnections: PathCarrierDelegate, ServicePeers {
             PeerLink.Owner(
                 identity: identity,
                 send: { [weak self] in _ = self?.paths.send($0, to: id) },
-                packetSize: { [weak self] in self?.paths.packetSize(to: id) ?? 1200 },
+                packetSize: { [weak self] in self?.paths.packetSize(to: id) ?? PathFinder.leastPacketSize },
                 opened: { [take] channel, connection in try take(channel, ServicePeer(id, connection)) },
                 deceived: { [weak self] in self?.refuse(id, ServiceProblem.noConnection(id.name)) }
             )

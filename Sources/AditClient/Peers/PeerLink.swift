@@ -31,7 +31,7 @@ package final class PeerLink {
         package init(
             identity: QUICIdentity,
             send: @escaping (PacketBatch) -> Void,
-            packetSize: @escaping () -> Int = { 1200 },
+            packetSize: @escaping () -> Int = { PathFinder.leastPacketSize },
             opened: @escaping (any Channel, any PeerConnection) throws -> Void,
             deceived: @escaping () -> Void
         ) {
@@ -116,7 +116,7 @@ package final class PeerLink {
             return current.receive(batch)
         }
         if let newcomer, newcomer.owns(batch) { return newcomer.receive(batch) }
-        guard batch.segmentSize >= 1200 else { return }
+        guard batch.segmentSize >= PathFinder.leastPacketSize else { return }
         // Both have begun: one connection is enough.
         if leads, let current, !current.isEstablished { return }
         let now = Instant(eventLoop.now)

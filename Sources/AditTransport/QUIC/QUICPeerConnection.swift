@@ -27,7 +27,7 @@ package final class QUICPeerConnection: PeerConnection, StreamCarrier {
         /// Makes an owner.
         package init(
             send: @escaping (PacketBatch) -> Void,
-            packetSize: @escaping () -> Int = { 1200 },
+            packetSize: @escaping () -> Int = { QUICLimits().packetSize.first },
             established: @escaping () -> Void,
             opened: @escaping (any Channel) throws -> Void,
             ended: @escaping (QUICEnd) -> Void

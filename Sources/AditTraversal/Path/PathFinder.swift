@@ -147,8 +147,9 @@ package struct PathFinder: SocketMachine {
 
     /// How large packets to a peer may be now, in bytes.
     package func packetSize(to peer: PathPeerID, at now: Instant) -> Int {
-        guard let slot = slotOfPeer[peer], let path = slots[slot], let way = path.way,
-            path.sockets[way.base.number]?.isStream == true, !path.isInDoubt(at: now)
+        // The whole peer is looked at where it may matter: for connections, which have sockets of the peer's own.
+        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way, way.base.number >= PathPeer.firstOwnBase,
+            slots[slot]?.sockets[way.base.number]?.isStream == true, slots[slot]?.isInDoubt(at: now) == false
         else { return Self.leastPacketSize }
         return Self.streamPacketSize
     }
