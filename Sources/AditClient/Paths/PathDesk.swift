@@ -222,14 +222,21 @@ final class PathDesk {
 
     func send(_ batch: PacketBatch, to id: PathPeerID) -> Bool {
         guard let peer = known[id], !hasStopped else { return false }
-        if peer.hasPath, driver?.now({ $0.send(batch, to: id, at: Clock.monotonic.now()) }) == true {
+        let sending = peer.hasPath ? driver?.now { $0.send(batch, to: id, at: Clock.monotonic.now()) } : nil
+        switch sending {
+        case .sent?:
             // Who sends through the session although there is a path here has none, and may not get what is sent on it.
             if let strayedAt = peer.relay.strayedAt, now - strayedAt < Self.strayTime {
                 _ = sendingStream(of: peer)?.send(batch)
             }
             return true
+        case .doubtful?:
+            _ = relay(batch, to: peer)
+            // The stream is given up again when the path has proved itself.
+            pathFound(peer)
+            return true
+        case .nowhere?, nil: return relay(batch, to: peer)
         }
-        return relay(batch, to: peer)
     }
 
     func packetSize(to id: PathPeerID) -> Int {

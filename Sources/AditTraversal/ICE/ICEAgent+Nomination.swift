@@ -20,23 +20,25 @@ extension ICEAgent {
     }
 
     /// Where packets go beside the selected pair: by the one that it has just replaced, while that lives, else through a relay;
-    /// nil when nothing answers.
-    var otherWay: ICEBaseEndpoint? {
+    /// nil when nothing answers. `isSure` is whether it is not being asked in vain just now.
+    func otherWay(at now: Instant) -> (way: ICEBaseEndpoint, isSure: Bool)? {
         let former = pairs.indices.first {
             $0 != selected && pairs[$0].state == .succeeded && bases[pairs[$0].base].isLeaving && !isRelayed($0)
                 && pairs[$0].unansweredSince == nil
         }
-        return former.map { ICEBaseEndpoint(base: pairs[$0].key.base, endpoint: pairs[$0].key.endpoint) } ?? relayedWay
+        guard let index = former ?? relayedPair else { return nil }
+        let way = ICEBaseEndpoint(base: pairs[index].key.base, endpoint: pairs[index].key.endpoint)
+        return (way, !isSilent(index, at: now))
     }
 
-    /// Where packets go through a relay beside the selected pair; nil when no such pair answers.
-    var relayedWay: ICEBaseEndpoint? {
+    /// The pair by which packets go through a relay beside the selected one; nil when no such pair answers.
+    private var relayedPair: Int? {
         var best: Int?
         for index in pairs.indices where index != selected && pairs[index].state == .succeeded && isRelayed(index) {
             if let known = best, !isSurer(index, than: known) { continue }
             best = index
         }
-        return best.map { ICEBaseEndpoint(base: pairs[$0].key.base, endpoint: pairs[$0].key.endpoint) }
+        return best
     }
 
     /// Whether one pair rather than another works: it has no question open, or the other has answered longer ago.

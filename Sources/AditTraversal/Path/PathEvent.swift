@@ -23,6 +23,16 @@ package enum PathEvent: Sendable, Equatable {
     case ended(PathPeerID, PathFailure)
 }
 
+/// What became of packets that were to be sent on a path.
+package enum PathSending: Sendable, Hashable {
+    /// There is no path.
+    case nowhere
+    /// They are on their way.
+    case sent
+    /// They are on their way, but the path may be lost, and nothing that answers stands by.
+    case doubtful
+}
+
 /// Why a path is not looked for any longer.
 package enum PathFailure: Sendable, Hashable {
     /// `disconnect` was called.

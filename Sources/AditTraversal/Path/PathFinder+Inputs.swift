@@ -197,8 +197,7 @@ extension PathFinder {
     }
 
     private mutating func payloadCame(_ batch: PacketBatch, _ slot: Int, on way: ICEBaseEndpoint, at now: Instant) {
-        guard let id = slots[slot]?.id else { return }
-        slots[slot]?.heard(on: way, at: now)
+        guard let id = slots[slot]?.heard(on: way, at: now) else { return }
         output(.event(.received(batch, from: id)))
     }
 

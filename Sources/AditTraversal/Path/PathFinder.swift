@@ -127,17 +127,20 @@ package struct PathFinder: SocketMachine {
         settle(at: now)
     }
 
-    /// Sends packets on the path to a peer; false when there is none. Like those of any network they may be lost.
+    /// Sends packets on the path to a peer. Like those of any network they may be lost.
     ///
     /// While a direct path is in doubt they go through the relay too, so that the peer may get them twice.
-    package mutating func send(_ batch: PacketBatch, to peer: PathPeerID, at now: Instant) -> Bool {
-        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way else { return false }
+    package mutating func send(_ batch: PacketBatch, to peer: PathPeerID, at now: Instant) -> PathSending {
+        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way else { return .nowhere }
+        var isSure = true
         if slots[slot]?.mayBeLost(at: now) == true {
             let other = slots[slot]?.otherWay(at: now)
             drain(slot, at: now)
-            if let other { _ = transmit(batch, on: other, of: slot, at: now) }
+            if let other { _ = transmit(batch, on: other.way, of: slot, at: now) }
+            isSure = other?.isSure ?? false
         }
-        return transmit(batch, on: way, of: slot, at: now)
+        guard transmit(batch, on: way, of: slot, at: now) else { return .nowhere }
+        return isSure ? .sent : .doubtful
     }
 
     /// What any network carries of a datagram, in bytes.

@@ -59,15 +59,15 @@ extension PathPeer {
         return now - max(answeredAt, doubt.heardAt ?? answeredAt) > Self.staleAfter
     }
 
-    /// Looks whether the path answers, and says where else payload may go; nil for nowhere.
-    mutating func otherWay(at now: Instant) -> ICEBaseEndpoint? {
+    /// Looks whether the path answers, and says where else payload may go, and whether that is sure; nil for nowhere.
+    mutating func otherWay(at now: Instant) -> (way: ICEBaseEndpoint, isSure: Bool)? {
         let isLookedAt = doubt.lookedAt.map { now - $0 < Self.lookPause } ?? false
         if doubt.newUntil == nil, agent.selectedUnansweredSince == nil || !isLookedAt {
             doubt.lookedAt = now
             handleAgent(.doubt, at: now)
         }
         suspectSilent(at: now)
-        guard let way, let other = agent.otherWay, other != way else { return nil }
+        guard let way, let other = agent.otherWay(at: now), other.way != way else { return nil }
         return other
     }
 
@@ -94,16 +94,18 @@ extension PathPeer {
     /// It is asked no more often whether a base still works.
     private static let suspicionPause = Duration.seconds(2)
 
-    /// Payload came.
-    mutating func heard(on way: ICEBaseEndpoint, at now: Instant) {
+    /// Payload came; from whom.
+    @discardableResult
+    mutating func heard(on way: ICEBaseEndpoint, at now: Instant) -> PathPeerID {
         guard way == self.way else {
             doubt.strayedAt = now
-            return
+            return id
         }
         doubt.askedAt = nil
         doubt.heardAt = now
         doubt.newUntil = nil
         agent.payloadAt = now
+        return id
     }
 
     /// Another path is in use.

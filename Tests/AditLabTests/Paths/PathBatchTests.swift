@@ -34,10 +34,10 @@ struct PathBatchTests {
                 heard += batch.packets.filter { $0.count > 3 || $0.count == 3 && $0[1] == 40 }.map { $0[1] }
             }
             stage.lab.after(PathPlay.preparation + .seconds(20)) {
-                let isSent = stage.finders[.a]?.update {
+                let sending = stage.finders[.a]?.update {
                     $0.send(Self.batch, to: PathStage.device(.b), at: stage.lab.now)
                 }
-                #expect(isSent == true)
+                #expect(sending == .sent)
             }
         }
         #expect(outcome.kind == kind)

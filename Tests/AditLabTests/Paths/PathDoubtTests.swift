@@ -50,6 +50,26 @@ struct PathDoubtTests {
         #expect(talk.copies < 2000)
     }
 
+    @Test(
+        "Where nothing stands by, it is known within a second and a half that packets may go nowhere",
+        arguments: [[], [PathRelayTransport.udp]]
+    )
+    private func nothingStandsBy(relays: [PathRelayTransport]) throws {
+        let breaks = Instant.zero + PathPlay.preparation + .seconds(9)
+        let talk = try PathTalk.play("port", "port", for: .seconds(14), in: { $0.relays = relays }) { stage in
+            stage.lab.after(breaks - .zero) { stage.world.internet.loses = { _, _ in true } }
+        }
+        for site in SiteName.allCases {
+            let doubts = talk.times(at: site, of: .doubtful)
+            #expect(doubts.contains { $0 < breaks + .milliseconds(1500) })
+            #expect(!doubts.contains { $0 > breaks + .seconds(-5) && $0 < breaks })
+            // From then on each one is, until the path is given up.
+            let lost = try #require(talk.kinds[site]?.first { $0.at > breaks })
+            #expect(talk.times(at: site, of: .sent).allSatisfy { $0 < breaks + .milliseconds(1500) })
+            #expect(lost.at < breaks + .seconds(5))
+        }
+    }
+
     @Test("A path that nobody uses is given up within five seconds too", arguments: UInt64(1)...12)
     private func idle(seed: UInt64) throws {
         let breaks = Instant.zero + PathPlay.preparation + .seconds(9)

@@ -13,6 +13,8 @@ final class PathTalk {
     private(set) var arrivals: [SiteName: [Int: Instant]] = [.a: [:], .b: [:]]
     private(set) var sentAt: [Int: Instant] = [:]
     private(set) var copies = 0
+    /// What became of each packet, by its number.
+    private(set) var sendings: [SiteName: [Int: PathSending]] = [.a: [:], .b: [:]]
     private(set) var reasons: [SiteName: PathReason] = [:]
     private(set) var endpoints: [SiteName: [IPEndpoint]] = [:]
     private(set) var kinds: [SiteName: [(at: Instant, kind: PathKind)]] = [.a: [], .b: []]
@@ -39,9 +41,10 @@ final class PathTalk {
         sentAt[number] = stage.lab.now
         let bytes = [0xAE, UInt8(number >> 16 & 255), UInt8(number >> 8 & 255), UInt8(number & 255), 0]
         for site in SiteName.allCases {
-            stage.finders[site]?.update {
-                _ = $0.send(PacketBatch(bytes), to: PathStage.device(site.other), at: stage.lab.now)
+            let sending = stage.finders[site]?.update {
+                $0.send(PacketBatch(bytes), to: PathStage.device(site.other), at: stage.lab.now)
             }
+            sendings[site]?[number] = sending
         }
         stage.lab.after(interval) { [unowned self] in begin() }
     }
@@ -89,6 +92,11 @@ final class PathTalk {
         return longest
     }
 
+    /// When a site sent packets of which something became.
+    func times(at site: SiteName, of sending: PathSending) -> [Instant] {
+        sendings[site, default: [:]].filter { $0.value == sending }.compactMap { sentAt[$0.key] }.sorted()
+    }
+
     /// How a site's packets went at a moment.
     func kind(of site: SiteName, at moment: Instant) -> PathKind? {
         kinds[site]?.last { $0.at <= moment }?.kind
@@ -102,9 +110,10 @@ final class PathTalk {
         every interval: Duration = .milliseconds(20),
         pause: Range<Instant>? = nil,
         for length: Duration,
+        in change: (inout PathScenario) -> Void = { _ in },
         _ script: @escaping (PathStage) -> Void = { _ in }
     ) throws -> PathTalk {
-        var play = PathPlay(try PathScenario(a, b))
+        var play = PathPlay(try PathScenario(a, b).with(change))
         play.linger = length
         var talk: PathTalk?
         _ = try play.run(seed: LabSeed(seed)) { stage, isOver in
