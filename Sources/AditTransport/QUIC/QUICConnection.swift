@@ -201,9 +201,10 @@ package final class QUICConnection {
         guard end == nil else { return }
         let packetSize = min(packetSize, mostPacketSize)
         var batch = QUICBatch(scratch, packetSize: packetSize)
-        let quantum = max(adit_quic_quantum(quic), packetSize)
+        // One more would be a batch by itself.
+        let quantum = max(adit_quic_quantum(quic), packetSize) - packetSize
         var total = 0
-        while total < quantum, end == nil {
+        while total <= quantum, end == nil {
             let space = batch.space(emit)
             let length = writeDatagram(into: space, now) ?? writePacket(into: space, now)
             guard length > 0 else { break }

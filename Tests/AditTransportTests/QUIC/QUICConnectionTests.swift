@@ -133,6 +133,18 @@ import Testing
 
     // MARK: Streams
 
+    @Test func muchLeavesInFullBatches() throws {
+        let pair = try Self.established()
+        let id = try #require(pair.client.open())
+        pair.client.send(ByteBuffer(repeating: 7, count: 20_000_000), on: id)
+        pair.records = true
+        pair.run(for: .seconds(20)) { $0.seen.server.bytes[id]?.count == 20_000_000 }
+        let full = pair.sent.client.count { $0.bytes.count > PacketBatch.byteLimit - 1200 }
+        let single = pair.sent.client.count { $0.bytes.count == 1200 }
+        #expect(full > 50)
+        #expect(single < full / 4)
+    }
+
     @Test(arguments: [0, 20] as [UInt64])
     func bytesPassWholeBothWays(lossOneOf: UInt64) throws {
         let pair = try Self.established()
