@@ -201,10 +201,10 @@ package final class QUICConnection {
         guard end == nil else { return }
         let packetSize = min(packetSize, mostPacketSize)
         var batch = QUICBatch(scratch, packetSize: packetSize)
-        // One more would be a batch by itself.
-        let quantum = max(adit_quic_quantum(quic), packetSize) - packetSize
+        // One packet more would be a batch by itself.
+        let quantum = min(max(adit_quic_quantum(quic), packetSize), PacketBatch.byteLimit)
         var total = 0
-        while total <= quantum, end == nil {
+        while total + packetSize <= quantum, end == nil {
             let space = batch.space(emit)
             let length = writeDatagram(into: space, now) ?? writePacket(into: space, now)
             guard length > 0 else { break }

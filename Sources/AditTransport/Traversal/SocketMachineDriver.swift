@@ -58,8 +58,8 @@ package final class SocketMachineDriver<Machine: SocketMachine>: Sendable {
         runner.value.with(change)
     }
 
-    /// Looks at the machine, only on `eventLoop`; nil after the end.
-    package func look<Answer>(_ body: (borrowing Machine) -> Answer) -> Answer? {
+    /// Asks the machine what changes nothing of what it wants, only on `eventLoop`; nil after the end.
+    package func look<Answer>(_ body: (inout Machine) -> Answer) -> Answer? {
         runner.value.look(body)
     }
 

@@ -80,8 +80,8 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         return answer
     }
 
-    func look<Answer>(_ body: (borrowing Machine) -> Answer) -> Answer? {
-        isOver ? nil : body(machine)
+    func look<Answer>(_ body: (inout Machine) -> Answer) -> Answer? {
+        isOver ? nil : body(&machine)
     }
 
     func cancel() {

@@ -4,17 +4,19 @@
 package import AditCore
 
 /// What a `PathFinder` tells.
+///
+/// Packets are most of it: what is large and rare stands elsewhere, so that they are passed on cheaply.
 package enum PathEvent: Sendable, Equatable {
     /// Carry this to the peer; it may be lost, come twice or late.
     case signal(PathSignal, to: PathPeerID)
     /// The path to a peer is another one, or none.
-    case changed(PathReport, of: PathPeerID)
+    indirect case changed(PathReport, of: PathPeerID)
     /// Packets came from a peer, on whatever path; one may come twice.
     case received(PacketBatch, from: PathPeerID)
     /// A round trip was measured on the path in use.
-    case roundTrip(Duration, PathReport, of: PathPeerID)
+    indirect case roundTrip(Duration, PathReport, of: PathPeerID)
     /// A step on the way, for `--trace`.
-    case trace(PathTrace, of: PathPeerID)
+    indirect case trace(PathTrace, of: PathPeerID)
     /// Ask the router to map this local port, and `note` what it gave.
     case wantsPort(UInt16, ICETransport)
     /// This machine is in another network: what was found out of the NAT, and the ports that a router opened, are forgotten.

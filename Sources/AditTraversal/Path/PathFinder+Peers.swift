@@ -158,7 +158,7 @@ extension PathFinder {
         let number = way.base.number
         if number >= PathPeer.firstOwnBase {
             guard let socket = socketOfPeer[PathPeerSocket(slot: slot, number: number)] else { return false }
-            if slots[slot]?.sockets[number]?.isStream == true {
+            if slots[slot]?.isStream(number) == true {
                 output(.offer(socket, PathStreamFrames.frames(batch)))
             } else {
                 output(.sendBatch(socket, batch, to: way.endpoint))

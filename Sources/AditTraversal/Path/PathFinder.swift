@@ -131,7 +131,7 @@ package struct PathFinder: SocketMachine {
     ///
     /// While a direct path is in doubt they go through the relay too, so that the peer may get them twice.
     package mutating func send(_ batch: PacketBatch, to peer: PathPeerID, at now: Instant) -> PathSending {
-        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way else { return .nowhere }
+        guard let slot = slotOfPeer[peer], let way = slots[slot]?.payloadWay() else { return .nowhere }
         var isSure = true
         if slots[slot]?.mayBeLost(at: now) == true {
             let other = slots[slot]?.otherWay(at: now)
@@ -149,12 +149,9 @@ package struct PathFinder: SocketMachine {
     package static let streamPacketSize = 4096
 
     /// How large packets to a peer may be now, in bytes.
-    package func packetSize(to peer: PathPeerID, at now: Instant) -> Int {
-        // The whole peer is looked at where it may matter: for connections, which have sockets of the peer's own.
-        guard let slot = slotOfPeer[peer], let way = slots[slot]?.way, way.base.number >= PathPeer.firstOwnBase,
-            slots[slot]?.sockets[way.base.number]?.isStream == true, slots[slot]?.isInDoubt(at: now) == false
-        else { return Self.leastPacketSize }
-        return Self.streamPacketSize
+    package mutating func packetSize(to peer: PathPeerID, at now: Instant) -> Int {
+        guard let slot = slotOfPeer[peer] else { return Self.leastPacketSize }
+        return slots[slot]?.packetSize(at: now) ?? Self.leastPacketSize
     }
 
     /// Measures a round trip on the path to a peer, told as `roundTrip`; nothing happens without a path.

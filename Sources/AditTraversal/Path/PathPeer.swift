@@ -22,7 +22,7 @@ struct PathPeer: Sendable {
         case route(ICEBaseEndpoint)
         case unroute(ICEBaseEndpoint)
         /// May ports be searched for?
-        case wantsSearch(SearchPlan)
+        indirect case wantsSearch(SearchPlan)
         case searchEnded(isFound: Bool)
         /// The NAT in front of this machine answers in its place.
         case learntNeedOfOpeners
@@ -190,6 +190,20 @@ struct PathPeer: Sendable {
 
     /// When `.timer` is due.
     mutating func deadline() -> Instant? { nextDeadline }
+
+    /// Where payload leaves and where it goes.
+    mutating func payloadWay() -> ICEBaseEndpoint? { way }
+
+    /// Whether a socket of its own is a connection.
+    mutating func isStream(_ number: UInt32) -> Bool { sockets[number]?.isStream == true }
+
+    /// How large packets may be now, in bytes.
+    mutating func packetSize(at now: Instant) -> Int {
+        guard let way, way.base.number >= Self.firstOwnBase, isStream(way.base.number), !isInDoubt(at: now) else {
+            return PathFinder.leastPacketSize
+        }
+        return PathFinder.streamPacketSize
+    }
 
     mutating func output(_ output: Output) { outputs.append(output) }
 

@@ -61,7 +61,7 @@ package enum SocketKind: Sendable, Equatable {
 /// What the driver of a machine with sockets has to do.
 package enum SocketOutput<Event: Sendable & Equatable>: Sendable, Equatable {
     /// Open a socket. Answered by `opened` (UDP, listener), `connected` (TCP), or `closed`.
-    case open(SocketID, SocketKind)
+    indirect case open(SocketID, SocketKind)
     /// Send a datagram; `timeToLive` is set for this one alone, nil for the system's usual.
     case send(SocketID, [UInt8], to: IPEndpoint, timeToLive: UInt8?)
     /// Send datagrams, as few calls of the system as it takes.
@@ -73,7 +73,7 @@ package enum SocketOutput<Event: Sendable & Equatable>: Sendable, Equatable {
     /// Close a socket, or give a request up; no input names it afterwards. `isAbrupt` resets a TCP connection.
     case close(SocketID, isAbrupt: Bool)
     /// Send an HTTP request on a connection of its own. Answered by `response` or `closed`, after which the id is spent.
-    case request(SocketID, SocketRequest)
+    indirect case request(SocketID, SocketRequest)
     /// Tell whoever runs the machine.
     case event(Event)
 }
