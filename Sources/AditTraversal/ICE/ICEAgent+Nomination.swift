@@ -20,7 +20,7 @@ extension ICEAgent {
     }
 
     /// Where packets go beside the selected pair: by the one that it has just replaced, while that lives, else through a relay;
-    /// nil when nothing answers. `isSure` is whether it is not being asked in vain just now.
+    /// nil when nothing answers. `isSure` is whether it is asked in a doubt, and not in vain.
     func otherWay(at now: Instant) -> (way: ICEBaseEndpoint, isSure: Bool)? {
         let former = pairs.indices.first {
             $0 != selected && pairs[$0].state == .succeeded && bases[pairs[$0].base].isLeaving && !isRelayed($0)
@@ -28,7 +28,7 @@ extension ICEAgent {
         }
         guard let index = former ?? relayedPair else { return nil }
         let way = ICEBaseEndpoint(base: pairs[index].key.base, endpoint: pairs[index].key.endpoint)
-        return (way, !isSilent(index, at: now))
+        return (way, (pairs[index].isKept || index == former) && !isSilent(index, at: now))
     }
 
     /// The pair by which packets go through a relay beside the selected one; nil when no such pair answers.

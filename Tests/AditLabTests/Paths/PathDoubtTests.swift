@@ -56,7 +56,7 @@ struct PathDoubtTests {
     )
     private func nothingStandsBy(relays: [PathRelayTransport]) throws {
         let breaks = Instant.zero + PathPlay.preparation + .seconds(9)
-        let talk = try PathTalk.play("port", "port", for: .seconds(14), in: { $0.relays = relays }) { stage in
+        let talk = try PathTalk.play("port", "port", for: .seconds(14), relays: relays) { stage in
             stage.lab.after(breaks - .zero) { stage.world.internet.loses = { _, _ in true } }
         }
         for site in SiteName.allCases {

@@ -110,10 +110,10 @@ final class PathTalk {
         every interval: Duration = .milliseconds(20),
         pause: Range<Instant>? = nil,
         for length: Duration,
-        in change: (inout PathScenario) -> Void = { _ in },
+        relays: [PathRelayTransport] = [.udp, .tcp],
         _ script: @escaping (PathStage) -> Void = { _ in }
     ) throws -> PathTalk {
-        var play = PathPlay(try PathScenario(a, b).with(change))
+        var play = PathPlay(try PathScenario(a, b).with { $0.relays = relays })
         play.linger = length
         var talk: PathTalk?
         _ = try play.run(seed: LabSeed(seed)) { stage, isOver in
