@@ -280,8 +280,36 @@ int ngtcp2_crypto_set_remote_transport_params(ngtcp2_conn *connection, void *tls
     return -1;
 }
 
+// A number of RFC 9000 section 16; what follows it, or NULL when it is cut off.
+static const uint8_t *read_number(const uint8_t *bytes, const uint8_t *end, uint64_t *number) {
+    if (bytes == end) return NULL;
+    size_t length = (size_t)1 << (*bytes >> 6);
+    if ((size_t)(end - bytes) < length) return NULL;
+    *number = *bytes & 0x3F;
+    for (size_t index = 1; index < length; index++) *number = *number << 8 | bytes[index];
+    return bytes + length;
+}
+
+// ngtcp2 always offers that packets may come without the bit that all of QUIC's have (grease_quic_bit, RFC 9287 section 3). That
+// bit tells them from STUN's on the same socket (RFC 7983), so the offer is left out.
 int ngtcp2_crypto_set_local_transport_params(void *tls, const uint8_t *bytes, size_t length) {
-    return SSL_set_quic_transport_params(tls, bytes, length) == 1 ? 0 : -1;
+    static const uint64_t grease_quic_bit = 0x2ab2;
+    uint8_t kept[1024];
+    size_t count = 0;
+    const uint8_t *next = bytes, *end = bytes + length;
+    if (length > sizeof kept) return -1;
+    while (next < end) {
+        const uint8_t *start = next;
+        uint64_t name, size;
+        next = read_number(next, end, &name);
+        if (next != NULL) next = read_number(next, end, &size);
+        if (next == NULL || size > (uint64_t)(end - next)) return -1;
+        next += size;
+        if (name == grease_quic_bit) continue;
+        memcpy(kept + count, start, (size_t)(next - start));
+        count += (size_t)(next - start);
+    }
+    return SSL_set_quic_transport_params(tls, kept, count) == 1 ? 0 : -1;
 }
 
 static ngtcp2_conn *connection_of(SSL *tls) {

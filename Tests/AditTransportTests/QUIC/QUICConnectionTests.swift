@@ -71,6 +71,19 @@ import Testing
         #expect(pair.seen.server.opened.isEmpty)
     }
 
+    @Test func packetsBeginAsNoSTUNMessageDoes() throws {
+        // Whether they would is decided once for each connection, at random.
+        for _ in 0..<8 {
+            let pair = QUICPair()
+            pair.records = true
+            _ = try Self.established(pair)
+            let id = try #require(pair.client.open())
+            pair.client.send(ByteBuffer(bytes: [1]), on: id)
+            pair.run(for: .seconds(2))
+            #expect((pair.sent.client + pair.sent.server).flatMap(\.packets).allSatisfy { $0[0] & 0x40 != 0 })
+        }
+    }
+
     @Test func whatBeginsNoConnectionMakesNone() {
         let identity = QUICIdentity(QUICPair.key(2))
         let peer = QUICPair.key(1).publicKey.keyFingerprint
