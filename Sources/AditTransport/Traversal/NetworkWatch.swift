@@ -30,7 +30,7 @@ final class NetworkWatch {
         last = Self.network(interface)
         guard descriptor >= 0 else { return nil }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        token = SocketReadiness.shared?.add(descriptor, on: eventLoop) { bound.value.changed() }
+        token = SocketReadiness.shared?.add(descriptor, on: eventLoop) { _ in bound.value.changed() }
         guard token != nil else {
             adit_close(descriptor)
             return nil

@@ -13,7 +13,7 @@ import Synchronization
 final class SocketReadiness: Sendable {
     private struct Entry: Sendable {
         let eventLoop: any EventLoop
-        let isReady: @Sendable () -> Void
+        let isReady: @Sendable (_ hasErrors: Bool) -> Void
     }
 
     private struct State {
@@ -36,9 +36,13 @@ final class SocketReadiness: Sendable {
         self.epoll = epoll
     }
 
-    /// Watches a descriptor; `isReady` is called on the event loop. Gives the token for the other calls, nil when the
-    /// system refuses.
-    func add(_ descriptor: CInt, on eventLoop: any EventLoop, isReady: @escaping @Sendable () -> Void) -> UInt64? {
+    /// Watches a descriptor; `isReady` is called on the event loop, and told whether errors wait too. Gives the token for the
+    /// other calls, nil when the system refuses.
+    func add(
+        _ descriptor: CInt,
+        on eventLoop: any EventLoop,
+        isReady: @escaping @Sendable (_ hasErrors: Bool) -> Void
+    ) -> UInt64? {
         let token = state.withLock { state in
             state.nextToken += 1
             state.entries[state.nextToken] = Entry(eventLoop: eventLoop, isReady: isReady)
@@ -67,7 +71,8 @@ final class SocketReadiness: Sendable {
                 let count = adit_epoll_wait(epoll, events.baseAddress, 256, -1)
                 for index in 0..<max(0, Int(count)) {
                     guard let entry = state.withLock({ $0.entries[events[index].token] }) else { continue }
-                    entry.eventLoop.execute(entry.isReady)
+                    let hasErrors = events[index].bits & UInt32(ADIT_EVENT_FAILED) != 0
+                    entry.eventLoop.execute { entry.isReady(hasErrors) }
                 }
             }
         }
