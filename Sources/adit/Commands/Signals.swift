@@ -20,7 +20,6 @@ enum CommandSignal: Sendable {
         let meanings: [(Int32, CommandSignal)] = [(SIGINT, .stop), (SIGTERM, .stop), (SIGHUP, .hangUp)]
         return SignalWatch(
             sources: meanings.map { number, meaning in
-                signal(number, SIG_IGN)
                 let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
                 source.setEventHandler { hear(meaning) }
                 source.resume()
