@@ -134,6 +134,8 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
             guard let socket = host.openUDP(local) else { return inputs.append(.closed(id, .addressUnavailable)) }
             socket.onDatagram = { [unowned self] bytes, sender in accept(.received(id, bytes, from: sender)) }
             socket.onRefusal = { [unowned self] refusal in accept(.refused(id, refusal)) }
+            // As the sockets of the driver are.
+            socket.mayFragment = !Machine.takesBatches
             datagramSockets[id] = socket
             inputs.append(.opened(id, local: socket.local))
         case .listener(let local):

@@ -12,6 +12,8 @@ package final class LabUDPSocket {
     package var onDatagram: (([UInt8], IPEndpoint) -> Void)?
     /// Called when a router or host refused a datagram.
     package var onRefusal: ((SocketRefusal) -> Void)?
+    /// Whether a datagram that is too long for a link may be cut (ip(7), IP_MTU_DISCOVER).
+    package var mayFragment = true
 
     private unowned let host: LabHost
     private var isOpen = true
@@ -31,7 +33,7 @@ package final class LabUDPSocket {
         }
         var packet = LabPacket(from: IPEndpoint(source, local.port), to: remote, .udp(bytes))
         packet.timeToLive = timeToLive ?? host.timeToLive
-        packet.mayFragment = host.allowsFragments && !source.isIPv6
+        packet.mayFragment = mayFragment && host.allowsFragments && !source.isIPv6
         if !host.output(packet) {
             onRefusal?(SocketRefusal(.hostUnreachable, destination: remote, reporter: nil))
         }

@@ -21,8 +21,6 @@ final class ProbeSocket {
     /// How many rounds of datagrams, and how many errors, are taken until others have their turn.
     private static let roundLimit = 4
     private static let refusalLimit = 64
-    /// So many turns in a row are taken without asking whether there are errors.
-    private static let turnLimit = 64
 
     /// Where it is bound.
     let local: IPEndpoint
@@ -31,7 +29,6 @@ final class ProbeSocket {
     private let family: CInt
     private let scope: UInt32
     private let slab: ProbeSlab
-    private let eventLoop: any EventLoop
     private let tell: (Event) -> Void
     private var token: UInt64?
     private var isOpen = true
@@ -68,7 +65,6 @@ final class ProbeSocket {
         local = IPEndpoint(wanted.address, raw.port)
         scope = interface
         self.slab = slab
-        self.eventLoop = eventLoop
         self.tell = tell
         let bound = NIOLoopBound(Weak(self), eventLoop: eventLoop)
         token = readiness.add(descriptor, on: eventLoop) { bound.value.socket?.drain(hasErrors: $0) }
@@ -140,26 +136,18 @@ final class ProbeSocket {
         tell(.refused(SocketRefusal(kind, destination: destination, reporter: nil)))
     }
 
-    /// Takes what is there. What comes while that is worked on is looked for at the end of the event loop's turn: to wait for the
-    /// next notice takes longer, and two threads.
-    private func drain(hasErrors: Bool, turn: Int = 0) {
+    private func drain(hasErrors: Bool) {
         guard isOpen, let token else { return }
         if hasErrors { drainRefusals() }
-        var total = 0
         for _ in 0..<Self.roundLimit where isOpen {
             let count = slab.receive(descriptor) { batch, source in
                 // What the machine does with one may close the socket.
                 if isOpen { tell(.received(batch, from: source)) }
             }
-            total += count
             guard count == ADIT_PROBE_SLOTS else { break }
         }
-        guard isOpen else { return }
-        if total > 0, turn < Self.turnLimit {
-            return eventLoop.assumeIsolated().execute { [weak self] in self?.drain(hasErrors: false, turn: turn + 1) }
-        }
-        // Errors that are still there are told at once.
-        SocketReadiness.shared?.armAgain(descriptor, token)
+        // Errors that have come meanwhile are told at once.
+        if isOpen { SocketReadiness.shared?.armAgain(descriptor, token) }
     }
 
     private func drainRefusals() {

@@ -267,6 +267,7 @@ extension ICEAgent {
         choose(at: now)
         // What became valid beside the selected pair may be worth keeping.
         if isNew, let selected, selected != index { keepStandbys(beside: selected, at: now) }
+        if transaction.purpose == .size { pairs[index].size = ICEPairSize(packetSize: Self.largePacketSize) }
         if transaction.purpose == .measure { tell(.roundTrip(roundTrip, pair(index))) }
         if pairs[index].nomination == nil { plan(index, at: now) }
     }

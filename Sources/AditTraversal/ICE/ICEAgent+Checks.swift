@@ -146,6 +146,7 @@ extension ICEAgent {
         pairs[index].nomination = nil
         pairs[index].wasTold = false
         pairs[index].unansweredSince = nil
+        pairs[index].size = ICEPairSize()
     }
 
     /// Counts a check to an address; false when there were enough of them without an answer.
@@ -248,10 +249,18 @@ extension ICEAgent {
             attributes.append(.useCandidate)
             if configuration.renominates { attributes.append(ICEAttribute.nomination(number)) }
         }
-        let message = STUNMessage(.request, transactionID: id, attributes: attributes)
         var bytes: [UInt8] = []
+        func encode() {
+            bytes.removeAll(keepingCapacity: true)
+            let message = STUNMessage(.request, transactionID: id, attributes: attributes)
+            message.encode(into: &bytes, fingerprint: true, integrity: .sha1) { key.sha1Code(of: $0) }
+        }
         bytes.reserveCapacity(128)
-        message.encode(into: &bytes, fingerprint: true, integrity: .sha1) { key.sha1Code(of: $0) }
+        encode()
+        guard purpose == .size else { return bytes }
+        // PADDING (RFC 5780 section 7.6), whose type and length are four bytes more.
+        attributes.append(.padding(Self.largePacketSize - bytes.count - 4))
+        encode()
         return bytes
     }
 }

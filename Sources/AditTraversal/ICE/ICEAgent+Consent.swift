@@ -31,6 +31,7 @@ extension ICEAgent {
             endPath(index, at: now)
             return
         }
+        if index == selected, pairs[index].unansweredSince == nil { askForSize(index, at: now) }
         pairs[index].unansweredSince = since
         if isOverdue(index, at: now) {
             choose(at: now)
@@ -75,6 +76,27 @@ extension ICEAgent {
     }
 
     private static let overdueAfter = Duration.milliseconds(400)
+
+    /// What an Ethernet of 1500 bytes carries of a datagram over IPv6, and a little less than over IPv4 within PPPoE.
+    static let largePacketSize = 1452
+    /// After so many large checks without an answer packets stay small.
+    private static let sizeMisses = 3
+    /// Only while payload comes.
+    private static let sizeInterest = Duration.seconds(5)
+
+    /// How large packets on the selected pair may be, in bytes; 0 when nothing larger than the least was answered.
+    var selectedPacketSize: Int { selected.map { pairs[$0].size.packetSize } ?? 0 }
+
+    /// Asks whether large packets pass (RFC 8899), beside each look at a direct pair over UDP: they may from now on, or no longer.
+    private mutating func askForSize(_ index: Int, at now: Instant) {
+        guard configuration.renominates, !bases[pairs[index].base].isStream, !isRelayed(index) else { return }
+        if pairs[index].size.isAsked {
+            pairs[index].size = ICEPairSize(misses: pairs[index].size.misses + 1)
+        }
+        guard pairs[index].size.misses < Self.sizeMisses, let payloadAt, now - payloadAt < Self.sizeInterest else { return }
+        pairs[index].size.isAsked = true
+        send(.size, pair: index, at: now)
+    }
 
     /// Measures a round trip; a silence that it shows is looked into.
     mutating func measure(_ index: Int, at now: Instant) {

@@ -96,6 +96,18 @@ struct ICECheckPair: Sendable {
     var unansweredSince: Instant?
     /// Whether `valid` was told.
     var wasTold = false
+    /// Which large packets the way carries.
+    var size = ICEPairSize()
+}
+
+/// What is known of how large packets may be on a pair.
+struct ICEPairSize: Sendable {
+    /// A check as large as that was answered last; 0 when none was.
+    var packetSize = 0
+    /// Whether a check of that size has not been answered.
+    var isAsked = false
+    /// How many in a row were not.
+    var misses = 0
 }
 
 /// The credentials of one session between restarts (RFC 8445 section 9).
@@ -133,6 +145,8 @@ struct ICETransaction: Sendable {
         case check
         case nomination(UInt32)
         case measure
+        /// As large as a packet may be where networks carry more than the least.
+        case size
         case probe
     }
 

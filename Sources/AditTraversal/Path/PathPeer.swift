@@ -199,10 +199,9 @@ struct PathPeer: Sendable {
 
     /// How large packets may be now, in bytes.
     mutating func packetSize(at now: Instant) -> Int {
-        guard let way, way.base.number >= Self.firstOwnBase, isStream(way.base.number), !isInDoubt(at: now) else {
-            return PathFinder.leastPacketSize
-        }
-        return PathFinder.streamPacketSize
+        guard let way, !isInDoubt(at: now) else { return PathFinder.leastPacketSize }
+        if way.base.number >= Self.firstOwnBase, isStream(way.base.number) { return PathFinder.streamPacketSize }
+        return max(PathFinder.leastPacketSize, agent.selectedPacketSize)
     }
 
     mutating func output(_ output: Output) { outputs.append(output) }
