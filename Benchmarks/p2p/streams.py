@@ -16,6 +16,8 @@ PACKAGE = "aioquic==1.7.2"
 TARGET = 1.5
 SEEDS = "11" * 32, "22" * 32
 GB = 1e9
+# How large packets are on a direct path over an Ethernet, a few seconds after its beginning; and before.
+ETHERNET, LEAST = 1452, 1200
 
 AIOQUIC = '''
 import asyncio, os, ssl, sys
@@ -133,9 +135,10 @@ def pair(place, binary, keys, *words):
     return server, client
 
 
-def adit(place, binary, keys, count, streams):
+def adit(place, binary, keys, count, streams, size=ETHERNET):
     """CPU-seconds of both ends for `count` bytes in all."""
-    server, client = pair(place, binary, keys, "--send", str(count // streams), "--streams", str(streams))
+    words = "--send", str(count // streams), "--streams", str(streams), "--packet-size", str(size)
+    server, client = pair(place, binary, keys, *words)
     sent, _ = client.communicate(timeout=600)
     assert client.returncode == 0, sent
     rest, _ = server.communicate(timeout=60)
@@ -233,6 +236,7 @@ def measure(binary, quick):
         keys = public_keys(binary)
         one = note("adit, 1 stream", lambda: adit(place, binary, keys, count, 1), count)
         note("adit, 16 streams", lambda: adit(place, binary, keys, count, 16), count)
+        note("adit, 1 stream, at first", lambda: adit(place, binary, keys, count, 1, LEAST), count)
         if shutil.which("iperf3"):
             tcp = note("iperf3, TCP, no encryption", lambda: iperf3(place, count), count)
             print("adit / iperf3: %.1f" % (one["cpuPerGB"] / tcp["cpuPerGB"]))

@@ -40,6 +40,9 @@ struct LabQUICCommand: AsyncParsableCommand {
     @Option(help: "How many streams to send them on.")
     var streams = 1
 
+    @Option(help: ArgumentHelp("How large packets are, 1200 to 4096. (1200)", valueName: "bytes"))
+    var packetSize: Int?
+
     @Option(help: ArgumentHelp("A datagram to send on the first stream.", valueName: "text"))
     var datagram: String?
 
@@ -63,6 +66,10 @@ struct LabQUICCommand: AsyncParsableCommand {
             throw ValidationError("--seed is 64 hexadecimal digits")
         }
         guard (1...100_000).contains(streams) else { throw ValidationError("--streams is 1 to 100000") }
+        let sizes = QUICLimits().packetSize
+        if let packetSize, !(sizes.first...sizes.most).contains(packetSize) {
+            throw ValidationError("--packet-size is \(sizes.first) to \(sizes.most)")
+        }
         if let send, send < 0 { throw ValidationError("--send is not below 0") }
     }
 
@@ -82,6 +89,7 @@ struct LabQUICCommand: AsyncParsableCommand {
             remote: remote,
             bytes: send,
             streams: streams,
+            packetSize: packetSize ?? QUICLimits().packetSize.first,
             datagram: datagram,
             isSink: sink,
             holds: hold

@@ -52,6 +52,7 @@ final class LabQUICEnd {
         var remote: IPEndpoint?
         var bytes: Int?
         var streams: Int
+        var packetSize: Int
         var datagram: String?
         var isSink: Bool
         var holds: Bool
@@ -121,6 +122,7 @@ final class LabQUICEnd {
                     guard let remote else { return }
                     driver?.update { $0.send(batch, to: remote) }
                 },
+                packetSize: { [order] in order.packetSize },
                 established: { [unowned self] in established() },
                 opened: { [unowned self] in try opened($0) },
                 ended: { [unowned self] in finish($0) }
