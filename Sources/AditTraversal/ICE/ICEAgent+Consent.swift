@@ -93,7 +93,9 @@ extension ICEAgent {
         if pairs[index].size.isAsked {
             pairs[index].size = ICEPairSize(misses: pairs[index].size.misses + 1)
         }
-        guard pairs[index].size.misses < Self.sizeMisses, let payloadAt, now - payloadAt < Self.sizeInterest else { return }
+        guard pairs[index].size.misses < Self.sizeMisses, let payloadAt, now - payloadAt < Self.sizeInterest else {
+            return
+        }
         pairs[index].size.isAsked = true
         send(.size, pair: index, at: now)
     }
