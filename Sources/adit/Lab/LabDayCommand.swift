@@ -56,8 +56,15 @@ struct LabDayCommand: ParsableCommand {
         let isWatched = isatty(STDERR_FILENO) == 1
         var tally: LabDayTally
         do {
+            var told = 0
             tally = try day.run(seed: LabSeed(seed)) { share in
-                if isWatched { StandardStream.write("\r\(Int(share * 100)) %", to: STDERR_FILENO) }
+                let percent = Int(share * 100)
+                if isWatched {
+                    StandardStream.write("\r\(percent) %", to: STDERR_FILENO)
+                } else if percent >= told + 10 {
+                    told = percent / 10 * 10
+                    StandardStream.write("\(told) %\n", to: STDERR_FILENO)
+                }
             }
         } catch let failure as LabFailure {
             throw LabFlags.failure(failure)
