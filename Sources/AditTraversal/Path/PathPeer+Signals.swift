@@ -129,8 +129,10 @@ extension PathPeer {
             expectsAnswer = !exchange.peerHas(credentials)
         } else if expectsAnswer {
             expectsAnswer = false
-        } else {
+        } else if !exchange.peerHas(credentials) {
+            // What it told before it knew of these may cross them again. A peer that has them goes on with them.
             renew(at: now)
+            expectsAnswer = true
         }
         areCredentialsFresh = false
         handleAgent(.remoteCredentials(description.credentials), at: now)

@@ -20,7 +20,17 @@ struct PathTownTests {
         var received = [0, 0]
     }
 
-    private static func play(_ kinds: [String], _ trouble: Trouble, to victim: Int, seed: UInt64) throws -> Outcome {
+    /// - Parameters:
+    ///   - second: what happens to the other home within two seconds of the first trouble.
+    ///   - isAcknowledgedFirst: whether each description is acknowledged by a signal of its own before the answer to it.
+    private static func play(
+        _ kinds: [String],
+        _ trouble: Trouble,
+        to victim: Int,
+        and second: Trouble? = nil,
+        isAcknowledgedFirst: Bool = false,
+        seed: UInt64
+    ) throws -> Outcome {
         try Lab.play(seed: seed) { lab in
             var outcome = Outcome()
             var random = lab.generator(for: 30 << 32)
@@ -31,6 +41,15 @@ struct PathTownTests {
                 in: lab
             )
             let post = SignalPost(try PathScenario("port", "port"), in: lab)
+            if isAcknowledgedFirst {
+                post.tamper = { signal, _, _ in
+                    guard case .description = signal.content, signal.revision > 1 else { return [signal] }
+                    var first = signal
+                    first.revision -= 1
+                    first.content = .acknowledgement
+                    return [first, signal]
+                }
+            }
             let ids = [0, 1].map { PathPeerID(name: "d\($0)", key: "key \($0)") }
             var finders: [LabMachine<PathFinder>] = []
             func connect(_ number: Int) {
@@ -76,7 +95,7 @@ struct PathTownTests {
             connect(0)
             say(0)
             say(1)
-            lab.after(.milliseconds(Int.random(in: 1000..<90_000, using: &random))) {
+            func happen(_ trouble: Trouble, to victim: Int) {
                 switch trouble {
                 case .renumbering: town.renumber(victim)
                 case .reboot: town.homes[victim].router.reboot()
@@ -85,6 +104,11 @@ struct PathTownTests {
                     town.internet.loses = { town.isOf(victim, $0) || town.isOf(victim, $1) }
                     lab.after(.seconds(Int.random(in: 30...300, using: &random))) { town.internet.loses = nil }
                 }
+            }
+            lab.after(.milliseconds(Int.random(in: 1000..<90_000, using: &random))) {
+                happen(trouble, to: victim)
+                guard let second else { return }
+                lab.after(.milliseconds(Int.random(in: 0..<2000, using: &random))) { happen(second, to: 1 - victim) }
             }
             try lab.run(for: .seconds(450), budget: .max)
             outcome.signals = post.count
@@ -104,6 +128,30 @@ struct PathTownTests {
                 #expect(outcome.signals < 300, "\(outcome) \(seed) \(victim)")
                 #expect(outcome.kinds.allSatisfy { $0.isUsable }, "\(outcome) \(seed) \(victim)")
                 #expect(outcome.received.allSatisfy { $0 > 30 }, "\(outcome) \(seed) \(victim)")
+            }
+        }
+    }
+
+    @Test(
+        "Two homes in trouble at once do not begin anew in answer to each other for ever",
+        arguments: [Trouble.move, .renumbering, .reboot],
+        [["port", "port-r"], ["sym", "port"], ["adm", "sym"]]
+    )
+    private func together(_ trouble: Trouble, kinds: [String]) throws {
+        for seed in [UInt64(1), 2] {
+            for second in [Trouble.move, .renumbering] {
+                for isAcknowledgedFirst in [false, true] {
+                    let outcome = try Self.play(
+                        kinds,
+                        trouble,
+                        to: Int(seed & 1),
+                        and: second,
+                        isAcknowledgedFirst: isAcknowledgedFirst,
+                        seed: seed
+                    )
+                    #expect(outcome.signals < 400, "\(outcome) \(seed) \(second) \(isAcknowledgedFirst)")
+                    #expect(outcome.kinds.allSatisfy { $0.isUsable }, "\(outcome) \(seed) \(second)")
+                }
             }
         }
     }
