@@ -16,10 +16,17 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     package private(set) var machine: Machine
     /// Whether it still has its sockets.
     package private(set) var isRunning = true
-    /// Whether the computer sleeps: what comes is lost, and what falls due is done when it wakes, while the clock goes on.
+    /// Whether the computer sleeps: datagrams are lost, and everything else is done when it wakes, while the clock goes on.
     package var isAsleep = false {
-        didSet { if oldValue, !isAsleep { accept(.timer) } }
+        didSet {
+            guard oldValue, !isAsleep else { return }
+            inputs += slept
+            slept = []
+            accept(.timer)
+        }
     }
+    /// What came while it slept: TCP loses nothing of a stream.
+    private var slept: [SocketInput] = []
 
     private var onEvent: ((Machine.Event) -> Void)?
     private unowned let host: LabHost
@@ -73,7 +80,14 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
     }
 
     override func accept(_ input: SocketInput) {
-        guard isRunning, !isAsleep else { return }
+        guard isRunning else { return }
+        guard !isAsleep else {
+            switch input {
+            case .received, .receivedBatch, .refused, .timer: break
+            default: slept.append(input)
+            }
+            return
+        }
         inputs.append(input)
         work()
     }
