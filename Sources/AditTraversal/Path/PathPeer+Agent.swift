@@ -33,6 +33,7 @@ extension PathPeer {
         case .valid(let pair): valid(pair, at: now)
         case .selected(let pair): select(pair, at: now)
         case .roundTrip(let duration, let pair):
+            noteAlive(ICEBaseEndpoint(base: pair.base, endpoint: pair.remote.endpoint))
             if pair.base == selected?.base, pair.remote.endpoint == selected?.remote.endpoint {
                 report.roundTrip = duration
                 output(.event(.roundTrip(duration, report, of: id)))
@@ -91,10 +92,23 @@ extension PathPeer {
     /// Payload may come from there from now on.
     private mutating func accept(from pair: ICEPair) {
         let new = ICEBaseEndpoint(base: pair.base, endpoint: pair.remote.endpoint)
-        guard !validEndpoints.contains(new) else { return }
-        if validEndpoints.count >= Self.endpointLimit { output(.unroute(validEndpoints.removeFirst())) }
+        guard !noteAlive(new) else { return }
+        // Not the path in use: it may be the one that was accepted first.
+        if validEndpoints.count >= Self.endpointLimit, let idle = validEndpoints.firstIndex(where: { $0 != way }) {
+            output(.unroute(validEndpoints.remove(at: idle)))
+        }
         validEndpoints.append(new)
         output(.route(new))
+    }
+
+    /// Something of the peer's came from an endpoint, which is then the last to go when there are too many; false when payload may
+    /// not come from there.
+    @discardableResult
+    mutating func noteAlive(_ endpoint: ICEBaseEndpoint) -> Bool {
+        if validEndpoints.last == endpoint { return true }
+        guard let index = validEndpoints.firstIndex(of: endpoint) else { return false }
+        validEndpoints.append(validEndpoints.remove(at: index))
+        return true
     }
 
     /// Remembers by which tactic a direct pair came to be, before the tactic is over.

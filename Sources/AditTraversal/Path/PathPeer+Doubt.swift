@@ -99,6 +99,7 @@ extension PathPeer {
     mutating func heard(on way: ICEBaseEndpoint, at now: Instant) -> PathPeerID {
         guard way == self.way else {
             doubt.strayedAt = now
+            noteAlive(way)
             return id
         }
         doubt.askedAt = nil

@@ -82,7 +82,11 @@ struct PathPeer: Sendable {
     var isRemoteDone = false
 
     var selected: ICEPair? {
-        didSet { way = selected.map { ICEBaseEndpoint(base: $0.base, endpoint: $0.remote.endpoint) } }
+        didSet {
+            // The peer may go on sending there.
+            if let way { noteAlive(way) }
+            way = selected.map { ICEBaseEndpoint(base: $0.base, endpoint: $0.remote.endpoint) }
+        }
     }
     /// Where payload leaves and where it goes; nil while there is no path.
     private(set) var way: ICEBaseEndpoint?
@@ -111,7 +115,7 @@ struct PathPeer: Sendable {
     var tactic: PathTactic?
     /// Direct pairs that answered, and by which tactic they came to be.
     var tacticOfBase: [ICEBaseID: PathTactic] = [:]
-    /// From where payload of the peer's may come, oldest first.
+    /// From where payload of the peer's may come; first what has been silent longest, apart from the path in use.
     var validEndpoints: [ICEBaseEndpoint] = []
 
     /// When rounds of tactics began, so that a peer cannot ask for one after the other.

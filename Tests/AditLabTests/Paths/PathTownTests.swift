@@ -15,9 +15,9 @@ struct PathTownTests {
 
     /// What came of it.
     private struct Outcome {
-        var signals = 0
-        var kinds: [PathKind] = [.none, .none]
-        var received = [0, 0]
+        var signals: Int
+        var kinds: [PathKind]
+        var received: [Int]
     }
 
     /// - Parameters:
@@ -32,17 +32,11 @@ struct PathTownTests {
         seed: UInt64
     ) throws -> Outcome {
         try Lab.play(seed: seed) { lab in
-            var outcome = Outcome()
             var random = lab.generator(for: 30 << 32)
-            let town = LabTown(
-                try kinds.map { try SiteSpecification($0) },
-                mobile: try SiteSpecification("port-r"),
-                count: 2,
-                in: lab
-            )
-            let post = SignalPost(try PathScenario("port", "port"), in: lab)
+            let homes = try TwoHomes(kinds, in: lab)
+            let town = homes.town
             if isAcknowledgedFirst {
-                post.tamper = { signal, _, _ in
+                homes.post.tamper = { signal, _, _ in
                     guard case .description = signal.content, signal.revision > 1 else { return [signal] }
                     var first = signal
                     first.revision -= 1
@@ -50,51 +44,6 @@ struct PathTownTests {
                     return [first, signal]
                 }
             }
-            let ids = [0, 1].map { PathPeerID(name: "d\($0)", key: "key \($0)") }
-            var finders: [LabMachine<PathFinder>] = []
-            func connect(_ number: Int) {
-                finders[number].update { $0.connect(ids[1 - number], at: lab.now) }
-            }
-            func change(_ number: Int, to kind: PathKind) {
-                outcome.kinds[number] = kind
-                guard kind == .none else { return }
-                // As a device's process does.
-                lab.after(.seconds(20)) { if outcome.kinds[number] == .none { connect(number) } }
-            }
-            for number in 0...1 {
-                let home = town.homes[number]
-                let configuration = PathConfiguration(
-                    ownID: ids[number],
-                    server: town.offer(to: ids[number]),
-                    network: home.device.network,
-                    staysReady: true
-                )
-                let finder = home.device.run(
-                    PathFinder(configuration, random: lab.generator(for: 31 << 32 | UInt64(number)))
-                ) { event in
-                    switch event {
-                    case .signal(let signal, let peer): post.carry(signal, from: ids[number], to: peer)
-                    case .received: outcome.received[number] += 1
-                    case .changed(let report, _): change(number, to: report.kind)
-                    case .ended: change(number, to: .none)
-                    case .roundTrip, .trace, .wantsPort, .moved: break
-                    }
-                }
-                finder.update { $0.note(town.report(of: number), at: lab.now) }
-                finders.append(finder)
-                post.deliver(to: ids[number]) { signal, sender in
-                    let address = town.publicAddress(of: 1 - number)
-                    finder.update { $0.receive(signal, from: sender, seenAt: address, at: lab.now) }
-                }
-            }
-            func say(_ number: Int) {
-                let packet = PacketBatch([UInt8](repeating: 0x45, count: 100))
-                _ = finders[number].update { $0.send(packet, to: ids[1 - number], at: lab.now) }
-                lab.after(.seconds(5)) { say(number) }
-            }
-            connect(0)
-            say(0)
-            say(1)
             func happen(_ trouble: Trouble, to victim: Int) {
                 switch trouble {
                 case .renumbering: town.renumber(victim)
@@ -111,8 +60,7 @@ struct PathTownTests {
                 lab.after(.milliseconds(Int.random(in: 0..<2000, using: &random))) { happen(second, to: 1 - victim) }
             }
             try lab.run(for: .seconds(450), budget: .max)
-            outcome.signals = post.count
-            return outcome
+            return Outcome(signals: homes.post.count, kinds: homes.kinds, received: homes.received)
         }
     }
 
@@ -152,6 +100,29 @@ struct PathTownTests {
                     #expect(outcome.signals < 400, "\(outcome) \(seed) \(second) \(isAcknowledgedFirst)")
                     #expect(outcome.kinds.allSatisfy { $0.isUsable }, "\(outcome) \(seed) \(second)")
                 }
+            }
+        }
+    }
+
+    @Test(
+        "A path that came back again and again carries payload, however many relays there were between",
+        arguments: [["port", "port-r"], ["port", "port"]]
+    )
+    private func againAndAgain(kinds: [String]) throws {
+        try Lab.play(seed: 1) { lab in
+            let homes = try TwoHomes(kinds, in: lab)
+            let town = homes.town
+            for time in 1...24 {
+                town.internet.loses = { town.isOf(1, $0) || town.isOf(1, $1) }
+                try lab.run(for: .seconds(4), budget: .max)
+                town.internet.loses = nil
+                try lab.run(for: .seconds(120), budget: .max)
+                #expect(homes.kinds.allSatisfy { $0.isDirect }, "\(homes.kinds) \(time)")
+                town.startRelay()
+                let before = homes.received
+                try lab.run(for: .seconds(60), budget: .max)
+                #expect(homes.kinds.allSatisfy { $0.isDirect }, "\(homes.kinds) \(time)")
+                for number in 0...1 { #expect(homes.received[number] >= before[number] + 10, "\(number) \(time)") }
             }
         }
     }
