@@ -226,6 +226,8 @@ struct SessionRelayTests {
         try await ben.connect()
         let id = try #require(try await amy.paths?.connect("ben").get())
         _ = try await amy.path(to: "ben", where: Self.isSession)
+        // Before its finder has answered, which takes the interfaces, a device has nobody to say goodbye to.
+        _ = try await amy.reason(of: "ben") { if case .relayOnly(.both) = $0 { true } else { false } }
         try await ben.stop()
         _ = try await amy.wait { if case .ended(let peer, _) = $0, peer.name == "ben" { true } else { nil } }
         try await amy.sit(one)
