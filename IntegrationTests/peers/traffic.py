@@ -8,6 +8,7 @@ import http.server
 import random
 import socket
 import ssl
+import sys
 import threading
 
 from frps import accept_loop, listen
@@ -61,7 +62,13 @@ class PageService:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                # A visitor may leave before the end.
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(request, client_address)
+
+        server = Server(("127.0.0.1", 0), Handler)
         if context:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         self.address = server.server_address
