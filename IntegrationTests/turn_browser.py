@@ -32,12 +32,15 @@ const whole = pc => new Promise(done => {
   if (pc.iceGatheringState === "complete") return done();
   pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && done();
 });
+// The pair in use: whether it says "succeeded" changes with each of its checks.
 async function types(pc) {
-  const stats = await pc.getStats(), found = {};
-  stats.forEach(s => { if (s.type === "candidate-pair" && s.nominated && s.state === "succeeded")
-    found.pair = [stats.get(s.localCandidateId), stats.get(s.remoteCandidateId)].map(c =>
-      ({type: c.candidateType, protocol: c.relayProtocol || "", address: c.address, port: c.port})); });
-  return found.pair;
+  for (;;) {
+    const stats = await pc.getStats(), pairs = [];
+    stats.forEach(s => { if (s.type === "transport") pairs.push(stats.get(s.selectedCandidatePairId)); });
+    if (pairs[0]) return [pairs[0].localCandidateId, pairs[0].remoteCandidateId].map(id => stats.get(id)).map(c =>
+      ({type: c.candidateType, protocol: c.relayProtocol || "", address: c.address, port: c.port}));
+    await new Promise(done => setTimeout(done, 50));
+  }
 }
 async function run() {
   const pc = new RTCPeerConnection({iceTransportPolicy: "relay", iceServers: [%(server)s]});
