@@ -23,6 +23,8 @@ from program import ADIT
 SESSION_PORT = 443
 # The server's name where it has one.
 NAME = "adit.test"
+# For frp's clients, who have no invite.
+TOKEN = "a token for clients of frp's kind"
 PATIENCE = 30
 
 
@@ -90,6 +92,8 @@ class World(contextlib.ExitStack):
         home = self.folder / name
         home.mkdir(mode=0o700, exist_ok=True)
         kept = {key: value for key, value in os.environ.items() if key != "LANG"}
+        if name == "server":
+            kept["ADIT_TOKEN"] = TOKEN
         return {**kept, "HOME": str(home), "ADIT_HOME": str(home), "LC_ALL": "C.UTF-8"}
 
     def inside(self, place, name, *words):

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from . import faults, proofs
+from . import faults, frp_files, proofs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,4 +63,5 @@ def everything():
         Scene("sleep of the host", faults.sleeping_host),
         Scene("direct or not at all", faults.direct_alone),
         Scene("relayed alone", faults.relayed_alone),
+        Scene("frp's private proxies", frp_files.private_proxies),
     ]

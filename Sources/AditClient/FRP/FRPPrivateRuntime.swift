@@ -22,7 +22,7 @@ package final class FRPPrivateRuntime: DeviceSessionDelegate {
         var desk: ServiceDesk
         var visitors: FRPVisitors
         /// How packets go to each client, as it was told last.
-        var ways: [PathPeerID: PathKind] = [:]
+        var ways: [PathPeerID: String] = [:]
     }
 
     private let setup: FRPPrivateSetup
@@ -163,8 +163,9 @@ package final class FRPPrivateRuntime: DeviceSessionDelegate {
     private func pathNews(_ news: PathNews) {
         switch news {
         case .changed(let contact, let report):
-            if parts.value?.ways.updateValue(report.kind, forKey: contact.id) != report.kind {
-                tell(.info, "path to a client of user [\(Self.user(contact.name))]: \(Self.words(report.kind))")
+            let words = Self.words(report.kind)
+            if parts.value?.ways.updateValue(words, forKey: contact.id) != words {
+                tell(.info, "path to a client of user [\(Self.user(contact.name))]: \(words)")
             }
             if !report.kind.isUsable { parts.value?.visitors.forget(contact.name) }
         case .ended(let contact, _):
