@@ -5,6 +5,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import struct
 
 from natlab import system
@@ -33,6 +34,12 @@ class Block:
     def __exit__(self, *_):
         self.lift()
 
+    @property
+    def dropped(self):
+        """How many packets it has dropped."""
+        listed = run([*self.inside, "list", "table", "inet", self.table])
+        return sum(int(count) for count in re.findall(r"counter packets (\d+)", listed))
+
     def lift(self):
         if self.stands:
             self.stands = False
@@ -50,6 +57,20 @@ def one_way(lab, source, target):
     """Nothing passes directly from one site to another; the way back is open."""
     nets = lab.numbers.nets
     return Block(lab, "core", [f"ip saddr {nets[source]}.0/24 ip daddr {nets[target]}.0/24"])
+
+
+@contextlib.contextmanager
+def narrow(lab, most, source, target):
+    """What goes from one site to another may have so many bytes, and the router's word about larger packets gets lost (RFC 2923)."""
+    place, net = f"n{source}", f"{lab.numbers.nets[target]}.0/24"
+    inside = ["ip", "netns", "exec", lab.name(place), system.tool("ip")]
+    way = re.search(r"via \S+ dev \S+", run([*inside, "route", "get", net.removesuffix("0/24") + "2"]))[0].split()
+    with Block(lab, place, ["icmp type destination-unreachable"], hook="output") as block:
+        run([*inside, "route", "add", net, *way, "mtu", "lock", str(most)])
+        try:
+            yield block
+        finally:
+            run([*inside, "route", "delete", net], check=False)
 
 
 def neighbours(lab, address, other):

@@ -9,8 +9,8 @@ import time
 from natlab.sockets import ProofError
 from natlab.system import run
 
-from . import blocks
-from .life import AGAIN_WITHIN, Life
+from . import blocks, streams
+from .life import AGAIN_WITHIN, Devices, Life
 
 # Where the server offers TURN and STUN by themselves, besides the session's port.
 RELAY_PORTS = (3478, 3479, 5349)
@@ -49,6 +49,34 @@ def one_way_loss(world):
             back_and_forth(life, blocks.one_way(life.lab, source, target))
         life.finish()
     return life.said
+
+
+def large_packets_vanish(world, megabytes=24):
+    """In the middle of a download the way to ben begins to swallow large packets, as tunnels of providers do."""
+    size = megabytes * 1_000_000
+    with Devices(world) as devices:
+        source = streams.Source(size)
+        target = devices.enter_context(streams.Listener(devices.lab, world.places["amy"], source.serve))
+        devices.expose(target.port, "files")
+        _, port = devices.connect("ben", "files")
+        with streams.Download(devices.lab, world.places["ben"], port) as load:
+            devices.direct()
+            source.allow(size // 2)
+            load.wait_for(size // 2, 60)
+            begun = time.monotonic()
+            with blocks.narrow(devices.lab, 1300, "A", "B") as block:
+                # A trickle goes on meanwhile: its packets are large by now, or the question is whether they may be.
+                while not block.dropped:
+                    if time.monotonic() - begun > 30:
+                        raise ProofError("no packet was larger than 1300 bytes for 30 s")
+                    time.sleep(0.1)
+                source.allow(size)
+                if load.finish(60) != source.digest:
+                    raise ProofError("the hash is another one")
+                quiet = load.arrivals.silence(begun)
+                path, _ = devices.direct(AGAIN_WITHIN)
+                devices.say(f"{quiet:.1f} s without a byte, at the end direct {path['transport']}")
+    return devices.said
 
 
 def router_reboot(world):

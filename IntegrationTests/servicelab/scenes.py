@@ -48,6 +48,7 @@ def everything():
         Scene("path broken and healed", faults.broken_and_healed),
         Scene("path broken and healed, TCP alone", faults.broken_and_healed, a=TCP, b=TCP),
         Scene("one-way loss", faults.one_way_loss, is_sample=True),
+        Scene("large packets vanish", faults.large_packets_vanish),
         Scene("router reboot", faults.router_reboot, a="full-r"),
         Scene("router reboot, strict NATs", faults.router_reboot, a="port-r", b="port-r"),
         Scene("renumbered", faults.renumbered, is_sample=True),
