@@ -76,10 +76,14 @@ package final class AditServer: Sendable {
 
     /// Starts a server; fails with `AditError` 904 when one of its ports cannot be opened, 906 for a certificate that
     /// cannot be used.
+    ///
+    /// - Parameter commands: who answers commands. The socket for them is there before any port, so that whoever sees a port
+    ///   finds it; what is asked meanwhile waits until every port is open.
     package static func start(
         _ setup: ServerSetup,
         parts: Parts,
-        group: any EventLoopGroup
+        group: any EventLoopGroup,
+        commands: ServerCommands? = nil
     ) -> EventLoopFuture<AditServer> {
         let server: AditServer
         do throws(AditError) {
@@ -92,7 +96,9 @@ package final class AditServer: Sendable {
         } catch {
             return group.next().makeFailedFuture(error)
         }
+        let isReady = server.loop.makePromise(of: Void.self)
         return server.policy.loadLeases(on: server.loop)
+            .flatMap { server.listenForCommands(commands, from: isReady.futureResult) }
             .flatMap { server.listenForSessions(setup) }
             .flatMap { server.listenForNames(setup) }
             .flatMap { server.listenForSecureNames(setup) }
@@ -101,10 +107,13 @@ package final class AditServer: Sendable {
             .map {
                 server.beginMaintenance()
                 server.beginRenewingCredentials()
+                isReady.succeed()
                 return server
             }
             .flatMapError { error in
-                server.stop(within: .zero).flatMapThrowing { throw error }
+                isReady.fail(error)
+                server.closeCommands()
+                return server.stop(within: .zero).flatMapThrowing { throw error }
             }
     }
 
@@ -235,21 +244,26 @@ package final class AditServer: Sendable {
             }
     }
 
-    /// Opens the Unix socket for commands; closed with the server.
-    package func listenForCommands(
-        _ state: ServerState,
-        answer: @escaping @Sendable (ControlRequest, any EventLoop) -> EventLoopFuture<ControlReply>
+    /// Opens the Unix socket for commands, which are answered once the server is ready.
+    private func listenForCommands(
+        _ commands: ServerCommands?,
+        from isReady: EventLoopFuture<Void>
     ) -> EventLoopFuture<Void> {
-        ControlListener.bind(path: state.controlSocket, group: group, answer: answer)
-            .flatMapErrorThrowing { error in
-                throw AditError(
-                    .state,
-                    Text("the control socket cannot be opened", zh: "无法打开控制套接字"),
-                    why: [Text(verbatim: state.controlSocket), Text(verbatim: String(describing: error))],
-                    fix: Text("choose a shorter path with  --state FOLDER", zh: "请用 --state 目录 指定较短的路径")
-                )
-            }
-            .map { channel in self.running.withLockedValue { $0.control = channel } }
+        guard let commands else { return loop.makeSucceededVoidFuture() }
+        let path = commands.state.controlSocket
+        return ControlListener.bind(path: path, group: group) { request, loop in
+            isReady.hop(to: loop).flatMap { commands.answer(request, self, loop) }
+        }
+        .hop(to: loop)
+        .flatMapErrorThrowing { error in
+            throw AditError(
+                .state,
+                Text("the control socket cannot be opened", zh: "无法打开控制套接字"),
+                why: [Text(verbatim: path), Text(verbatim: String(describing: error))],
+                fix: Text("choose a shorter path with  --state FOLDER", zh: "请用 --state 目录 指定较短的路径")
+            )
+        }
+        .map { channel in self.running.withLockedValue { $0.control = channel } }
     }
 
     private func beginMaintenance() {

@@ -61,21 +61,11 @@ package struct ServerProcess: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let server: AditServer
         do {
-            server = try await AditServer.start(setup, parts: parts, group: group).get()
+            let commands = state.map { ServerCommands($0, answer: answer) }
+            server = try await AditServer.start(setup, parts: parts, group: group, commands: commands).get()
         } catch {
             try? await group.shutdownGracefully()
             throw error
-        }
-        if let state {
-            do {
-                try await server.listenForCommands(state) { request, loop in
-                    self.answer(request, server, on: loop)
-                }.get()
-            } catch {
-                try await server.stop(within: .zero).get()
-                try? await group.shutdownGracefully()
-                throw error
-            }
         }
         started(server)
         let watching = Task {
@@ -106,7 +96,7 @@ package struct ServerProcess: Sendable {
     private func answer(
         _ request: ControlRequest,
         _ server: AditServer,
-        on loop: any EventLoop
+        _ loop: any EventLoop
     ) -> EventLoopFuture<ControlReply> {
         switch request.command {
         case .status:

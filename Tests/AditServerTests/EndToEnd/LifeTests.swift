@@ -8,6 +8,7 @@ import AditTransport
 import AditWire
 import Foundation
 import NIOCore
+import NIOPosix
 import Testing
 
 struct LifeTests {
@@ -150,6 +151,31 @@ struct LifeTests {
         try await test.stop()
     }
 
+    @Test func whoeverSeesAPortFindsTheSocketForCommands() async throws {
+        let state = temporaryState()
+        defer { try? FileManager.default.removeItem(atPath: state.path) }
+        try state.prepare()
+        let port = try #require(try await FreePorts.range(1).ranges.first?.lowerBound)
+        let commands = ServerCommands(state) { _, server, loop in
+            server.status(on: loop).map { status in
+                var reply = ControlReply()
+                reply.status = status
+                return reply
+            }
+        }
+        async let starting = TestServer.start(commands: commands) { $0.sessionPort = port }
+        let visitor = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var found: (any Channel)?
+        while found == nil { found = try? await visitor.connect(host: "127.0.0.1", port: Int(port)).get() }
+        let status = try #require(try await ControlClient(state).ask(.status).status)
+        #expect(status.sessionPort == port)
+        #expect(status.httpPort != 0)
+        try await found?.close().get()
+        let test = try await starting
+        test.server.closeCommands()
+        try await test.stop()
+    }
+
     @Test func aCommandAsksTheRunningServer() async throws {
         let state = temporaryState()
         defer { try? FileManager.default.removeItem(atPath: state.path) }
@@ -157,17 +183,26 @@ struct LifeTests {
         let client = ControlClient(state)
         let missing = await #expect(throws: AditError.self) { try await client.ask(.status) }
         #expect(missing?.code == .serverProcess)
-        let test = try await TestServer.start()
-        try await test.server.listenForCommands(state) { request, loop in
+        let commands = ServerCommands(state) { request, server, loop in
             guard request.command == .status else {
                 return loop.makeSucceededFuture(ControlReply(AditError(.usage, "no")))
             }
-            return test.server.status(on: loop).map { status in
+            return server.status(on: loop).map { status in
                 var reply = ControlReply()
                 reply.status = status
                 return reply
             }
-        }.get()
+        }
+        // A port that is taken: what was opened before it is closed again.
+        let other = try await TestServer.start()
+        let fault = await #expect(throws: AditError.self) {
+            try await TestServer.start(commands: commands) { $0.sessionPort = other.server.sessionPort }
+        }
+        #expect(fault?.code == .cannotListen)
+        let gone = await #expect(throws: AditError.self) { try await client.ask(.status) }
+        #expect(gone?.code == .serverProcess)
+        try await other.stop()
+        let test = try await TestServer.start(commands: commands)
         let device = try await TestDevice(test, name: "laptop", invite: test.invite())
         let response = try await device.open(.tcp("echo", target: "localhost:7"))
         let status = try #require(try await client.ask(.status).status)

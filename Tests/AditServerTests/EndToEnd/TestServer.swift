@@ -23,6 +23,7 @@ final class TestServer: Sendable {
     static func start(
         store: Store? = nil,
         identity: ServerIdentity? = nil,
+        commands: ServerCommands? = nil,
         _ change: (inout ServerSetup) -> Void = { _ in },
         parts changeParts: (inout AditServer.Parts) -> Void = { _ in }
     ) async throws -> TestServer {
@@ -47,7 +48,8 @@ final class TestServer: Sendable {
         parts.unixClock = UnixClock { UnixTime(seconds: time.withLockedValue { $0 }) }
         changeParts(&parts)
         let group = MultiThreadedEventLoopGroup.singleton
-        return TestServer(try await AditServer.start(setup, parts: parts, group: group).get(), memory, time)
+        let server = try await AditServer.start(setup, parts: parts, group: group, commands: commands).get()
+        return TestServer(server, memory, time)
     }
 
     private init(_ server: AditServer, _ store: Store, _ time: NIOLockedValueBox<Int64>) {
