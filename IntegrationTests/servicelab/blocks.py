@@ -61,7 +61,7 @@ def one_way(lab, source, target):
 
 @contextlib.contextmanager
 def narrow(lab, most, source, target):
-    """What goes from one site to another may have so many bytes, and the router's word about larger packets gets lost (RFC 2923)."""
+    """From one site to another packets have at most so many bytes, and the router's word about larger ones is lost (RFC 2923)."""
     place, net = f"n{source}", f"{lab.numbers.nets[target]}.0/24"
     inside = ["ip", "netns", "exec", lab.name(place), system.tool("ip")]
     way = re.search(r"via \S+ dev \S+", run([*inside, "route", "get", net.removesuffix("0/24") + "2"]))[0].split()
