@@ -182,6 +182,29 @@ class ServicesTest(unittest.TestCase):
         self.assertFalse(self.echoes(refused))
         stranger.wait_for("ADIT-212")
 
+    def test_a_removed_device_loses_what_it_has_open(self):
+        for allowed in ([], ["--allow", "ben"]):
+            with self.subTest(allowed=allowed):
+                host = self.expose(*allowed, name="echo%d" % len(allowed))
+                program, port = self.connect("amy/echo%d" % len(allowed))
+                connection = self.dial(port)
+                connection.sendall(b"x")
+                self.assertEqual(connection.recv(1), b"x")
+                if own_address():
+                    program.wait_for("direct")
+                self.scene.adit("server", "server", "devices", "remove", "ben")
+                try:
+                    connection.sendall(b"y")
+                    while data := connection.recv(100):
+                        self.assertEqual(data, b"y", "it lives on")
+                        time.sleep(0.1)
+                        connection.sendall(b"y")
+                except ConnectionError:
+                    pass
+                program.stop()
+                host.stop()
+                self.scene.join("ben")
+
     def test_what_is_not_there_is_said(self):
         done = subprocess.run(
             [ADIT, "connect", "amy/none", "--stdio"], env=self.scene.environment("ben"), input="", capture_output=True,

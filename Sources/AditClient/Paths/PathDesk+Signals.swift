@@ -209,10 +209,20 @@ extension PathDesk {
         }
         guard let error = PathProblem.unavailable(answer, now: parts.unixTime()) else { return }
         // A path that is there needs no signals to go on, and a device that reconnects is away for a moment.
-        if peer.hasPath { return }
+        if peer.hasPath, answer.knownReason != .unknown { return }
         if answer.knownReason == .offline || answer.knownReason == .noService, isOnlyAway(peer) { return }
         peer.isAbsent = true
         problem(peer, error)
+        if answer.knownReason == .unknown { end(all: name) }
+    }
+
+    /// The server knows a device no longer: its owner has removed it, and nothing of it is taken on any path.
+    private func end(all name: String) {
+        for peer in Array(peers.values) where peer.place.name == name {
+            guard let id = peer.id else { continue }
+            driver?.update { $0.disconnect(id, at: Clock.monotonic.now()) }
+            if known[id] === peer { ended(peer, .disconnected) }
+        }
     }
 
     /// Whether a device that is not there has been, and may be on its way back; what it is told is said again meanwhile.

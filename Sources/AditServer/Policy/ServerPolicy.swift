@@ -30,6 +30,10 @@ package final class ServerPolicy: ServerSessionPolicy {
     let clock: Clock
     let log: Logger
     let changeable: NIOLockedValueBox<Changeable>
+    /// When devices were removed whose end the others have been told.
+    private let removals: NIOLockedValueBox<[String: UnixTime]> = NIOLockedValueBox([:])
+    /// Of what was removed before, devices hear when they log in and ask for it.
+    private let since: UnixTime
 
     init(
         setup: ServerSetup,
@@ -48,6 +52,7 @@ package final class ServerPolicy: ServerSessionPolicy {
         self.unixClock = unixClock
         self.clock = clock
         self.log = log
+        since = unixClock.now()
         changeable = NIOLockedValueBox(Changeable(setup: setup))
         signalling = PeerSignalling(store: store, clock: clock, log: log) { table.ceiling(of: $0) }
     }
@@ -113,7 +118,8 @@ package final class ServerPolicy: ServerSessionPolicy {
         )
     }
 
-    /// Ends the sessions of devices that the store no longer has as members, and takes up leases as they are now.
+    /// Ends the sessions of devices that the store no longer has as members, tells the others of them, and takes up leases as they
+    /// are now.
     ///
     /// Another process of the same user may have changed the store.
     func recheck(on loop: any EventLoop) -> EventLoopFuture<Int> {
@@ -135,8 +141,19 @@ package final class ServerPolicy: ServerSessionPolicy {
                     ended += 1
                 }
             }
+            self.tellRemovals(among: devices)
             return ended
         }.flatMap { ended in self.loadLeases(on: loop).map { ended } }
+    }
+
+    /// Tells devices of those that were removed: a direct path needs no server, and would outlast the removal.
+    private func tellRemovals(among devices: [DeviceRecord]) {
+        let members = Set(devices.lazy.filter { $0.removed == nil }.map(\.name))
+        for device in devices {
+            guard let removed = device.removed, removed >= since, !members.contains(device.name) else { continue }
+            let isNew = removals.withLockedValue { $0.updateValue(removed, forKey: device.key) != removed }
+            if isNew { signalling.tellRemoval(of: device.name, to: table.sessions) }
+        }
     }
 
     /// Takes up the leases of the store.

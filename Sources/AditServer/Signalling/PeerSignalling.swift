@@ -214,6 +214,20 @@ final class PeerSignalling: Sendable {
         answer(asked, reason, lastSeen: 0, to: session)
     }
 
+    /// Tells devices that another one is known no longer.
+    func tellRemoval(of name: String, to sessions: [ServerSession]) {
+        let answer = AditPeerUnavailable(
+            peer: name,
+            run: "",
+            service: "",
+            reason: AditPeerUnavailable.Reason.unknown.rawValue,
+            lastSeen: 0
+        )
+        for session in sessions where session.takesSignals && !session.identity.isGuest {
+            session.send(.peerUnavailable(answer))
+        }
+    }
+
     private func mayRefuse(_ session: ServerSession) -> Bool {
         directory(of: session).withLockedValue { $0.mayBeRefused(session, at: clock.now()) }
     }

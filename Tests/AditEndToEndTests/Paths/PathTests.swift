@@ -80,6 +80,37 @@ struct PathTests {
         try await house.close()
     }
 
+    @Test(
+        "A device that its owner removed loses its direct paths, also to a device that hears of it later",
+        .enabled(if: hasAddress),
+        arguments: [false, true]
+    )
+    func removal(isAway: Bool) async throws {
+        let house = try await PathHouse.open()
+        let amy = try PathDevice("amy", at: house)
+        let ben = try PathDevice("ben", at: house)
+        try await amy.connect()
+        try await ben.connect()
+        amy.paths?.connect("ben")
+        _ = try await amy.path(to: "ben")
+        _ = try await ben.path(to: "amy")
+        #expect(try await ben.carry([1], to: amy) == [1])
+        if isAway { try await amy.disconnect() }
+        #expect(try house.store.removeDevice(named: "ben", at: UnixClock.system.now()) != nil)
+        try await house.server.recheck()
+        if isAway { try await amy.connect() }
+        let why = try await amy.wait { if case .problem("ben", let error) = $0 { error.code } else { nil } }
+        #expect(why == .deviceUnknown)
+        _ = try await amy.wait { if case .ended(let peer, _) = $0, peer.name == "ben" { true } else { nil } }
+        // Another one of the same owner is none of its business.
+        let cat = try PathDevice("cat", at: house)
+        try await cat.connect()
+        cat.paths?.connect("amy")
+        #expect(try await cat.path(to: "amy").kind.isDirect)
+        for device in [amy, ben, cat] { try await device.stop() }
+        try await house.close()
+    }
+
     @Test("Who is not there is said at once, and why")
     func absence() async throws {
         let house = try await PathHouse.open()
