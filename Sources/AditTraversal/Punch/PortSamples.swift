@@ -93,7 +93,8 @@ package struct PortSamples: Sendable, Hashable {
         if ports.count < 3, let kind = Self.kind(allocation, asked) { return kind }
         let gaps = zip(ports, ports.dropFirst()).map { $1 - $0 }
         let step = gaps.reduce(0, greatestCommonDivisor)
-        if step <= widestStep, gaps.allSatisfy({ $0 <= step * widestGap }) {
+        // A well-known port and one at the other end of the range may count as one: that is no sequence.
+        if step > 0, step <= widestStep, gaps.allSatisfy({ $0 <= step * widestGap }) {
             // In which direction most neighbours lie.
             let inOrder = unwrapped(asked)
             let direction = zip(inOrder, inOrder.dropFirst()).reduce(0) { $0 + ($1.1 - $1.0).signum() }
