@@ -110,10 +110,7 @@ struct DeskRelay {
     /// Since when something comes on one; nil while nothing does.
     var upAt: Instant?
     var roundTrip: Duration?
-    /// When packets last came on one although there is a path, on which none came.
-    var strayedAt: Instant?
-    /// When packets last came on the path.
-    var pathHeardAt: Instant?
+    var strays = PathStrays()
 
     var isOpen: Bool { own != nil || theirs != nil || isOpening }
 

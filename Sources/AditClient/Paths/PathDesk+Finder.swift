@@ -78,7 +78,7 @@ extension PathDesk {
             show(peer, isNews: true)
         case .received(let batch, let id):
             guard let peer = known[id] else { return }
-            peer.relay.pathHeardAt = now
+            peer.relay.strays.heard(at: now)
             deliver(batch, from: peer)
         case .roundTrip(let time, let report, let id):
             guard let peer = known[id], let contact = peer.contact else { return }

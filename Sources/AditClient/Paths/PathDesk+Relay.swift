@@ -33,8 +33,6 @@ extension PathDesk {
     private static let longestPause: Int64 = 30
     /// So long the loss of a stream may take to explain itself.
     private static let grace = TimeAmount.seconds(1)
-    /// What comes on a stream so soon after something on the path says nothing of the path.
-    private static let company = Duration.milliseconds(500)
     /// How long there has to be a path before the streams are given up.
     private static let overlap = TimeAmount.seconds(30)
 
@@ -112,7 +110,7 @@ extension PathDesk {
         PacketStream.Hearer(
             packets: { [weak self, weak peer] _, packets in
                 guard let self, let peer, peer.epoch != 0 || peer.isSought else { return }
-                if peer.hasPath { noteStray(peer) }
+                if peer.hasPath { peer.relay.strays.strayed(at: now) }
                 deliver(packets, from: peer)
             },
             heard: { [weak self, weak peer] stream, trip in
@@ -124,13 +122,6 @@ extension PathDesk {
                 relayEnded(peer, stream)
             }
         )
-    }
-
-    /// Packets came on a stream although there is a path. Who sends on the path too has it, and takes both ways only because of this
-    /// end: two that each follow the other's strays would never end.
-    private func noteStray(_ peer: DeskPeer) {
-        if let heardAt = peer.relay.pathHeardAt, now - heardAt < Self.company { return }
-        peer.relay.strayedAt = now
     }
 
     // MARK: Streams of peers

@@ -26,8 +26,6 @@ final class PathDesk {
     static let patience = Duration.seconds(12)
     /// So long a goodbye may take through the server.
     private static let farewellTime = TimeAmount.milliseconds(300)
-    /// So long packets follow those of a peer that has no path, while there is one here.
-    private static let strayTime = Duration.seconds(1)
 
     let parts: PathService.Parts
     let eventLoop: any EventLoop
@@ -225,10 +223,7 @@ final class PathDesk {
         let sending = peer.hasPath ? driver?.now { $0.send(batch, to: id, at: Clock.monotonic.now()) } : nil
         switch sending {
         case .sent?:
-            // Who sends through the session although there is a path here has none, and may not get what is sent on it.
-            if let strayedAt = peer.relay.strayedAt, now - strayedAt < Self.strayTime {
-                _ = sendingStream(of: peer)?.send(batch)
-            }
+            if peer.relay.strays.count(at: now) { _ = sendingStream(of: peer)?.send(batch) }
             return true
         case .doubtful?:
             _ = relay(batch, to: peer)
