@@ -21,6 +21,10 @@ final class ProbeSocket {
     /// How many rounds of datagrams, and how many errors, are taken until others have their turn.
     private static let roundLimit = 4
     private static let refusalLimit = 64
+    /// Where so many bytes came at once, more are on their way: the event loop looks again by itself so much later. A notice
+    /// costs two changes of thread, and bytes that come one by one are to be taken at once.
+    private static let bulk = 16 * 1024
+    private static let bulkPause = TimeAmount.microseconds(100)
 
     /// Where it is bound.
     let local: IPEndpoint
@@ -29,6 +33,7 @@ final class ProbeSocket {
     private let family: CInt
     private let scope: UInt32
     private let slab: ProbeSlab
+    private let eventLoop: any EventLoop
     private let tell: (Event) -> Void
     private var token: UInt64?
     private var isOpen = true
@@ -65,6 +70,7 @@ final class ProbeSocket {
         local = IPEndpoint(wanted.address, raw.port)
         scope = interface
         self.slab = slab
+        self.eventLoop = eventLoop
         self.tell = tell
         let bound = NIOLoopBound(Weak(self), eventLoop: eventLoop)
         token = readiness.add(descriptor, on: eventLoop) { bound.value.socket?.drain(hasErrors: $0) }
@@ -139,15 +145,22 @@ final class ProbeSocket {
     private func drain(hasErrors: Bool) {
         guard isOpen, let token else { return }
         if hasErrors { drainRefusals() }
+        var byteCount = 0
         for _ in 0..<Self.roundLimit where isOpen {
             let count = slab.receive(descriptor) { batch, source in
+                byteCount += batch.bytes.count
                 // What the machine does with one may close the socket.
                 if isOpen { tell(.received(batch, from: source)) }
             }
             guard count == ADIT_PROBE_SLOTS else { break }
         }
+        guard isOpen else { return }
+        guard byteCount < Self.bulk else {
+            eventLoop.assumeIsolated().scheduleTask(in: Self.bulkPause) { [weak self] in self?.drain(hasErrors: false) }
+            return
+        }
         // Errors that have come meanwhile are told at once.
-        if isOpen { SocketReadiness.shared?.armAgain(descriptor, token) }
+        SocketReadiness.shared?.armAgain(descriptor, token)
     }
 
     private func drainRefusals() {

@@ -144,6 +144,33 @@ struct ProbeSocketTests {
         #expect(try await bench.end() == [])
     }
 
+    @Test func `after much at once what follows comes too, and a refusal`() async throws {
+        let bench = await MachineBench()
+        let (a, aLocal) = try await bench.open(.udp(local: MachineBench.loopback))
+        let (b, bLocal) = try await bench.open(.udp(local: MachineBench.loopback))
+        let (gone, goneLocal) = try await bench.open(.udp(local: MachineBench.loopback))
+        bench.perform(.close(gone, isAbrupt: false))
+        let large = [UInt8](repeating: 7, count: 16 * 1024)
+        for round in 0..<3 {
+            bench.driver.update { machine in
+                machine.outputs += (0..<4).map { _ in .send(a, large, to: bLocal, timeToLive: nil) }
+            }
+            for _ in 0..<4 { #expect(await bench.next() == .received(b, large, from: aLocal)) }
+            for number in 0..<UInt8(3) {
+                bench.perform(.send(a, [UInt8(round), number], to: bLocal, timeToLive: nil))
+                #expect(await bench.next() == .received(b, [UInt8(round), number], from: aLocal))
+            }
+            bench.perform(.send(b, [1], to: goneLocal, timeToLive: nil))
+            let refusal = SocketRefusal(
+                .portUnreachable,
+                destination: goneLocal,
+                reporter: MachineBench.loopback.address
+            )
+            #expect(await bench.next() == .refused(b, refusal))
+        }
+        #expect(try await bench.end() == [])
+    }
+
     @Test func `a closed socket is named no more`() async throws {
         let bench = await MachineBench()
         let (a, aLocal) = try await bench.open(.udp(local: MachineBench.loopback))
