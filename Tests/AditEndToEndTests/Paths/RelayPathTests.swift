@@ -50,19 +50,20 @@ struct RelayPathTests {
         let house = try await PathHouse.open(relays: true)
         let amy = try PathDevice("amy", at: house, options: Self.relayed)
         let ben = try PathDevice("ben", at: house, options: Self.relayed)
-        try await amy.connect()
-        try await ben.connect()
+        // amy gives back what it relays for ben alone.
+        let cat = try PathDevice("cat", at: house, options: Self.relayed)
+        for device in [amy, ben, cat] { try await device.connect() }
         amy.paths?.connect("ben")
-        _ = try await amy.path(to: "ben")
-        _ = try await ben.path(to: "amy")
+        amy.paths?.connect("cat")
+        for name in ["ben", "cat"] { _ = try await amy.path(to: name) }
+        for device in [ben, cat] { _ = try await device.path(to: "amy") }
         let before = try #require(house.server.turnStatus)
-        #expect(Set(before.devices.filter { $0.allocations > 0 }.map(\.name)) == ["amy", "ben"])
+        #expect(Set(before.devices.filter { $0.allocations > 0 }.map(\.name)) == ["amy", "ben", "cat"])
         #expect(try house.store.removeDevice(named: "ben", at: UnixTime(seconds: 1_800_000_000)) != nil)
         try await house.server.recheck()
         let after = try #require(house.server.turnStatus)
-        #expect(after.devices.filter { $0.allocations > 0 }.map(\.name) == ["amy"])
-        try await amy.stop()
-        try await ben.stop()
+        #expect(Set(after.devices.filter { $0.allocations > 0 }.map(\.name)) == ["amy", "cat"])
+        for device in [amy, ben, cat] { try await device.stop() }
         try await house.close()
     }
 }
