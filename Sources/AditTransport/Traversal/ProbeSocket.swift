@@ -21,8 +21,8 @@ final class ProbeSocket {
     /// How many rounds of datagrams, and how many errors, are taken until others have their turn.
     private static let roundLimit = 4
     private static let refusalLimit = 64
-    /// Where so many bytes came at once, more are on their way: the event loop looks again by itself so much later. A notice
-    /// costs two changes of thread, and bytes that come one by one are to be taken at once.
+    /// Where so many bytes came or went since the last look, more is on its way: the event loop looks again by itself so much
+    /// later. A notice costs two changes of thread, and what comes now and then is to be taken at once.
     private static let bulk = 16 * 1024
     private static let bulkPause = TimeAmount.microseconds(100)
 
@@ -37,6 +37,8 @@ final class ProbeSocket {
     private let tell: (Event) -> Void
     private var token: UInt64?
     private var isOpen = true
+    /// How many bytes of runs were sent since the last look.
+    private var sentCount = 0
     /// Whether the system takes runs of datagrams; a device that computes no checksums does not.
     private var takesRuns = true
 
@@ -97,6 +99,7 @@ final class ProbeSocket {
             return
         }
         guard isOpen, var raw = place(destination) else { return }
+        sentCount += batch.bytes.count
         let result = batch.bytes.withUnsafeBytes { bytes in
             adit_probe_send(descriptor, family, &raw, bytes.baseAddress, bytes.count, 0, UInt16(batch.segmentSize))
         }
@@ -155,7 +158,9 @@ final class ProbeSocket {
             guard count == ADIT_PROBE_SLOTS else { break }
         }
         guard isOpen else { return }
-        guard byteCount < Self.bulk else {
+        let isBusy = byteCount > 0 && byteCount + sentCount >= Self.bulk
+        sentCount = 0
+        guard !isBusy else {
             eventLoop.assumeIsolated().scheduleTask(in: Self.bulkPause) { [weak self] in self?.drain(hasErrors: false) }
             return
         }
