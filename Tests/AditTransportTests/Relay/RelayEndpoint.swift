@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditCore
+import AditTransport
 import NIOCore
 
 /// The bytes that relay tests send, from the beginning, as many as they like.
@@ -42,6 +43,8 @@ final class RelayEndpoint: ChannelInboundHandler {
         /// How long to wait between two reads; nil reads at once.
         var readPause: TimeAmount?
         var reads = true
+        /// Resets the connection when so many bytes have come; nil for never.
+        var resetsAfter: Int?
     }
 
     enum Failure: Error, Equatable {
@@ -79,6 +82,7 @@ final class RelayEndpoint: ChannelInboundHandler {
             received.fail(Failure.wrongBytes(at: count))
         }
         count += buffer.readableBytes
+        if let limit = plan.resetsAfter, count >= limit { ChannelReset.close(context.channel) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
