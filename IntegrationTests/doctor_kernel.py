@@ -113,12 +113,8 @@ def main(chosen):
                 return
             report, seconds, words = None, 0.0, ""
             try:
-                # Six random ports are within a quarter of all ports once in 200 times, and then look like a block.
-                for _ in range(2):
-                    report, seconds, expectation = diagnose(f"d{os.getpid()}{'abcd'[number]}", text, kind, line)
-                    faults, words = expectation.faults(report), expectation.words(report)
-                    if not faults or not all("'kind': 'block'" in each and "'kind': 'random'" in each for each in faults):
-                        break
+                report, seconds, expectation = diagnose(f"d{os.getpid()}{'abcd'[number]}", text, kind, line)
+                faults, words = expectation.faults(report), expectation.words(report)
             except (ProofError, system.LabError, OSError, subprocess.TimeoutExpired) as error:
                 faults = [str(error)]
             place = kind + (", bad line" if line else "")

@@ -11,6 +11,10 @@ internal import AditCore
 struct AllocationInference {
     /// The widest range that is taken for a subscriber's block: sixteen thousand of sixty-four.
     private static let widestBlock = 16_384
+    /// How likely random ports of the whole range may be as near each other as those that are taken for a block's.
+    private static let likeliestChance = 0.0001
+    /// The ports that a NAT without blocks draws from: those above the well-known ones (RFC 4787 section 4.2.2).
+    private static let portCount = 64_512.0
     /// The gap, in ports, up to which two ports of a burst can be neighbours in a sequence.
     private static let widestGap = 256
 
@@ -36,9 +40,17 @@ struct AllocationInference {
         guard spread <= Self.widestBlock else {
             return ports.count < 8 ? .likely(.random, .fewAnswers) : .certain(.random)
         }
+        guard Self.chance(of: spread, with: ports.count) <= Self.likeliestChance else {
+            return .likely(.random, .fewAnswers)
+        }
         // What was seen of it; its ends may lie a little further out.
         let block = UInt16(max(0, low))...UInt16(min(65_535, high))
         return .likely(.block(block), .estimated)
+    }
+
+    /// How likely so many ports, drawn from all, lie within so many ports of each other: at most that.
+    private static func chance(of spread: Int, with count: Int) -> Double {
+        (1..<count).reduce(Double(count)) { chance, _ in chance * Double(spread) / portCount }
     }
 
     /// Preserving when one flow of most sockets has the socket's own port.
