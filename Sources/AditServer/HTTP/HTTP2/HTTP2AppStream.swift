@@ -19,7 +19,7 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
     private let window: Int
     private var context: ChannelHandlerContext?
     /// What was asked for before the stream's channel was there, which takes a turn of the event loop.
-    private var early: [HTTPBackendCommand] = []
+    private var early = CircularBuffer<HTTPBackendCommand>()
     private var isEnded = false
     private var isCounted = true
     private var isRequestComplete = false
@@ -43,9 +43,8 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
             context.close(promise: nil)
             return
         }
-        let commands = early
-        early = []
-        for command in commands { handle(command) }
+        // Taking one may bring the visitor's next, which has to wait behind the others.
+        while !isEnded, let command = early.popFirst() { perform(command, context) }
         if context.channel.isActive { readIfWanted() }
     }
 
@@ -65,10 +64,16 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
 
     func handle(_ command: HTTPBackendCommand) {
         guard !isEnded else { return }
-        guard let context else {
-            wait(command)
-            return
+        if case .close = command {
+            close()
+        } else if let context, early.isEmpty {
+            perform(command, context)
+        } else {
+            early.append(command)
         }
+    }
+
+    private func perform(_ command: HTTPBackendCommand, _ context: ChannelHandlerContext) {
         switch command {
         case .start(let block, _, let request): start(block, request, context)
         case .body(let bytes): write(bytes, context)
@@ -79,22 +84,15 @@ final class HTTP2AppStream: ChannelInboundHandler, HTTPBackendClient {
         case .consumed(let count):
             undelivered -= count
             readIfWanted()
-        case .endOutput: break
-        case .close:
-            isEnded = true
-            link.backendClosed()
-            context.close(promise: nil)
+        case .endOutput, .close: break
         }
     }
 
-    private func wait(_ command: HTTPBackendCommand) {
-        guard case .close = command else {
-            early.append(command)
-            return
-        }
+    private func close() {
         isEnded = true
-        early = []
+        early.removeAll()
         link.backendClosed()
+        context?.close(promise: nil)
     }
 
     private func start(_ block: HTTPRequestBlock, _ request: HTTPBackendRequest, _ context: ChannelHandlerContext) {
