@@ -20,7 +20,7 @@ struct ServiceStreamTests {
         let house = try await ServiceHouse([.at(target.port)])
         try await house.connect(by: wire)
         let port = try await house.listen(VisitOrder(Self.web))
-        let sent = [UInt8]((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+        let sent = [UInt8]((0..<3_000_000).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 24) })
         async let answer = PlainSocket.run {
             let client = try PlainSocket.connect(port)
             defer { client.close() }
