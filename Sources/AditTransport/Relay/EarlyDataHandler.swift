@@ -16,10 +16,11 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
 
     private let maximumBytes: Int
     private var context: ChannelHandlerContext?
-    private var chunks: [ByteBuffer] = []
+    private var chunks = CircularBuffer<ByteBuffer>()
     private var byteCount = 0
     private var isEnded = false
     private var isReadHeld = false
+    private var isHandingOver = false
     private var isHandedOver = false
 
     /// Makes a handler that holds up to `maximumBytes` bytes; a channel that brings more is reset.
@@ -29,12 +30,13 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
 
     /// Passes on what was held, in order, and takes the handler out of the pipeline; called on the event loop.
     package func handOver() {
-        guard let context, !isHandedOver else { return }
+        guard let context, !isHandingOver, !isHandedOver else { return }
+        isHandingOver = true
+        let isHolding = !chunks.isEmpty
+        // Whoever takes one may ask for more, which comes behind all that is held.
+        while let chunk = chunks.popFirst() { context.fireChannelRead(wrapInboundOut(chunk)) }
         isHandedOver = true
-        let held = chunks
-        chunks = []
-        for chunk in held { context.fireChannelRead(wrapInboundOut(chunk)) }
-        if !held.isEmpty { context.fireChannelReadComplete() }
+        if isHolding { context.fireChannelReadComplete() }
         if isEnded { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
         if isReadHeld { context.read() }
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
@@ -49,7 +51,7 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteCount)
         for chunk in chunks { bytes.append(contentsOf: chunk.readableBytesView) }
-        chunks = []
+        chunks.removeAll()
         return bytes
     }
 
@@ -61,7 +63,7 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        chunks = []
+        chunks.removeAll()
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -80,7 +82,7 @@ package final class EarlyDataHandler: ChannelDuplexHandler, RemovableChannelHand
         let chunk = unwrapInboundIn(data)
         byteCount += chunk.readableBytes
         guard byteCount <= maximumBytes else {
-            chunks = []
+            chunks.removeAll()
             ChannelReset.close(context.channel)
             return
         }

@@ -35,6 +35,36 @@ import Testing
         }
     }
 
+    @Test func whatEarlyDataBringsComesBehindIt() throws {
+        /// Has one more chunk for whoever asks.
+        final class Source: ChannelOutboundHandler {
+            typealias OutboundIn = ByteBuffer
+            private var chunks = ["three", "four"]
+
+            func read(context: ChannelHandlerContext) {
+                guard !chunks.isEmpty else { return }
+                context.fireChannelRead(NIOAny(ByteBuffer(string: chunks.removeFirst())))
+            }
+        }
+        /// Asks for more with every chunk.
+        final class Reader: ChannelInboundHandler {
+            typealias InboundIn = ByteBuffer
+            var got: [String] = []
+
+            func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+                got.append(String(buffer: unwrapInboundIn(data)))
+                context.read()
+            }
+        }
+        let reader = Reader()
+        let early = EarlyDataHandler()
+        let channel = try channel(on: EmbeddedEventLoop(), [Source(), early, reader])
+        try channel.writeInbound(ByteBuffer(string: "one"))
+        try channel.writeInbound(ByteBuffer(string: "two"))
+        early.handOver()
+        #expect(reader.got == ["one", "two", "three", "four"])
+    }
+
     @Test func earlyDataBeyondTheBoundEndsTheChannel() throws {
         let loop = EmbeddedEventLoop()
         let first = try channel(on: loop, [EarlyDataHandler(maximumBytes: 10)])
