@@ -215,5 +215,6 @@ extension ICEAgent {
         remoteIsDone = false
         lastNomination = 0
         silences = silences.filter { $0.value.hasAnswered || now - $0.value.since < Self.silenceMemory }
+        pairOpenStreams()
     }
 }

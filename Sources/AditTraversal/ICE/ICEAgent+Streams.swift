@@ -28,12 +28,23 @@ extension ICEAgent {
             )
         }
         let base = store(ICEBase(id: id, transport: .tcp, isV6: remote.address.isV6, isStream: true))
+        bases[base].remote = remote
         if let candidate { bases[base].candidates = [candidate] }
         for index in pairs.indices where pairs[index].isConnecting && pairs[index].key.endpoint == remote {
             fail(index)
         }
-        guard let place = learn(remote, .tcp, priority: nil) else { return }
+        pairStream(base)
+    }
+
+    private mutating func pairStream(_ base: Int) {
+        guard let remote = bases[base].remote, let place = learn(remote, .tcp, priority: nil) else { return }
         _ = insertPair(base: base, remote: place)
+    }
+
+    /// Checks the connections that are still open after a restart: an end that gave one up may be alone with that, and the other
+    /// one makes no new connection while it has this.
+    mutating func pairOpenStreams() {
+        for base in bases.indices where bases[base].isStream && !bases[base].isLost { pairStream(base) }
     }
 
     /// The TCP candidate that has the endpoint, or for a connection from a port of its own the address (RFC 6544

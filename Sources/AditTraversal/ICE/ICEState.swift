@@ -11,6 +11,8 @@ struct ICEBase: Sendable {
     let isV6: Bool
     /// Whether it is one TCP connection.
     let isStream: Bool
+    /// The other end of the connection.
+    var remote: IPEndpoint?
     /// The candidate of the base itself comes first: a host or a relayed one, when there is one.
     var candidates: [ICECandidate] = []
     /// Whether it will be gone soon.

@@ -312,6 +312,25 @@ import Testing
         #expect(world.agents[0].validPairs.allSatisfy { $0.local.transport == .udp })
     }
 
+    @Test func aRestartAsksAConnectionThatOneEndGaveUp() throws {
+        var world = ICEWorld()
+        let (one, _) = world.connect(ICEWorld.endpoint("198.51.100.1", 4000), ICEWorld.endpoint("203.0.113.1", 4001))
+        world.exchange()
+        world.run(.seconds(1))
+        world.spots[one].isBroken = true
+        let broken = world.now
+        while world.selected(0) != nil, world.selected(1) != nil, world.now < broken + .seconds(20) {
+            world.run(.milliseconds(10))
+        }
+        #expect((world.selected(0) == nil) != (world.selected(1) == nil))
+        world.spots[one].isBroken = false
+        var generator = SeededGenerator(seed: 9)
+        for agent in 0..<2 { world.hand(agent, .restart(ICECredentials(using: &generator))) }
+        world.exchange()
+        world.run(.seconds(1))
+        for agent in 0..<2 { #expect(world.selected(agent) != nil) }
+    }
+
     @Test func anAgentThatConnectsAsksForConnectionsOfTheRightKind() throws {
         var world = ICEWorld { $0.connectsStreams = true }
         let types: [[ICETCPType]] = [[.active, .passive, .simultaneousOpen], [.active, .passive, .simultaneousOpen]]
