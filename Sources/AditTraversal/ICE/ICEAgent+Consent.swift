@@ -22,7 +22,8 @@ extension ICEAgent {
         let since = pairs[index].unansweredSince ?? now
         let last = pairs[index].lastAnswer ?? now
         var end = max(last + timing.expiry, since + (timing.expiry - timing.consent))
-        if let silence = timing.silence, index == selected, !bases[pairs[index].base].isStream, !isRelayed(index) {
+        let isStream = bases[pairs[index].base].isStream
+        if let silence = isStream ? timing.streamSilence : timing.silence, index == selected, !isRelayed(index) {
             let patience = max(silence, (pairs[index].roundTrip ?? .zero) * 4)
             end = min(end, max(since, payloadAt ?? since) + patience)
         }

@@ -38,6 +38,8 @@ package struct ICETiming: Sendable, Equatable {
     /// When nothing at all has come from a direct pair over UDP for so long after a check that was not answered, it is given up,
     /// or four round trips where they take longer; nil for `expiry` alone.
     package var silence: Duration?
+    /// The same of a direct pair over TCP, which repeats for a while what was lost, and has to be made anew once it is given up.
+    package var streamSilence: Duration?
     /// The checks of a direct pair that was in use and went silent.
     package var lostProbes: [Step]
     /// The time between two looks at a path without payload, and at those kept beside the selected one (Tr, section 11).
@@ -59,6 +61,7 @@ package struct ICETiming: Sendable, Equatable {
         consentRetry: Duration?,
         expiry: Duration,
         silence: Duration? = nil,
+        streamSilence: Duration? = nil,
         lostProbes: [Step] = [],
         keepalive: Duration,
         nominationDelay: Duration,
@@ -74,6 +77,7 @@ package struct ICETiming: Sendable, Equatable {
         self.consentRetry = consentRetry
         self.expiry = expiry
         self.silence = silence
+        self.streamSilence = streamSilence
         self.lostProbes = lostProbes
         self.keepalive = keepalive
         self.nominationDelay = nominationDelay
@@ -98,6 +102,8 @@ package struct ICETiming: Sendable, Equatable {
         consentRetry: .milliseconds(250),
         expiry: .seconds(8),
         silence: .seconds(2),
+        // With the doubt before it, five seconds at most while payload flows.
+        streamSilence: .seconds(4),
         lostProbes: [
             Step(.milliseconds(250), count: 12), Step(.milliseconds(500), count: 24), Step(.seconds(1), count: 60),
         ],

@@ -50,6 +50,27 @@ struct PathDoubtTests {
         #expect(talk.copies < 2000)
     }
 
+    @Test("A silent connection is given up within five seconds, but not while TCP may still repeat what was lost")
+    private func silentConnection() throws {
+        let breaks = Instant.zero + PathPlay.preparation + .seconds(6)
+        let heals = breaks + .seconds(20)
+        let nat = "udp=blocked,tcp=port"
+        let talk = try PathTalk.play(nat, nat, for: .seconds(60), relays: [.tcp]) { stage in
+            stage.lab.after(breaks - .zero) { lose(.both, on: stage) }
+            stage.lab.after(heals - .zero) { stage.world.internet.loses = nil }
+        }
+        for site in SiteName.allCases {
+            for after in [0, 3] {
+                #expect(talk.kind(of: site, at: breaks + .seconds(after)) == .direct(.tcp))
+            }
+            #expect(talk.kind(of: site, at: breaks + .seconds(5)) == .relayed(.tcp))
+            // What went on the connection alone, before it was in doubt, comes when TCP repeats it.
+            let doubt = breaks + .milliseconds(500)
+            #expect(talk.longestGap(at: site, from: doubt, to: heals) < .milliseconds(200))
+            #expect(talk.kinds[site]?.last?.kind == .direct(.tcp))
+        }
+    }
+
     @Test(
         "Where nothing stands by, it is known within a second and a half that packets may go nowhere",
         arguments: [[], [PathRelayTransport.udp]]
@@ -122,6 +143,25 @@ struct PathDoubtTests {
             #expect(talk.kinds[site]?.last?.kind.isUsable == true, "\(talk.kinds[site]?.suffix(6) ?? [])")
             let end = breaks + .seconds(500)
             #expect(talk.longestGap(at: site, from: breaks + .seconds(480), to: end) < .milliseconds(700))
+        }
+    }
+
+    @Test(
+        "Both ends of a connection agree on it again after a silence that one of them gave it up for",
+        arguments: [28, 32, 36, 40, 44, 48, 56, 68, 80, 100]
+    )
+    private func silenceOfTheLength(tenths: Int) throws {
+        let breaks = Instant.zero + PathPlay.preparation + .seconds(6)
+        let nat = "udp=blocked,tcp=port"
+        for seed in UInt64(1)...2 {
+            let talk = try PathTalk.play(nat, nat, seed: seed, for: .seconds(75), relays: [.tcp]) { stage in
+                stage.lab.after(breaks - .zero) { lose(.both, on: stage) }
+                stage.lab.after(breaks - .zero + .milliseconds(100 * tenths)) { stage.world.internet.loses = nil }
+            }
+            for site in SiteName.allCases {
+                #expect(talk.kind(of: site, at: breaks) == .direct(.tcp))
+                #expect(talk.kinds[site]?.last?.kind == .direct(.tcp), "\(seed): \(talk.kinds[site]?.suffix(4) ?? [])")
+            }
         }
     }
 
