@@ -28,6 +28,8 @@ from servicelab.streams import Listener  # noqa: E402
 # Public addresses, as servers have.
 ADDRESSES = {"server": "44.10.1.1", "amy": "44.10.1.2", "ben": "44.10.1.3"}
 OFF = "--p2p", "off"
+# What a device may have relayed is less than these send, and what is over it would be sent again.
+UNLIMITED = "--turn-packets-per-device", "100000000"
 RELAY = "tunnel through the server"
 # Each way: whether UDP passes, what the server does not do, what both devices are told, and what `adit status` then says.
 WAYS = {
@@ -35,7 +37,7 @@ WAYS = {
     "direct, UDP": (True, (), (), ("direct", "udp")),
     "direct, TCP": (False, (), (), ("direct", "tcp")),
     "relayed by the session": (True, ("--no-turn",), OFF, ("relayed", "session")),
-    "relayed by TURN": (True, (), OFF, ("relayed", "udp")),
+    "relayed by TURN": (True, UNLIMITED, OFF, ("relayed", "udp")),
 }
 GB, BLOCK = 1e9, 1 << 20
 TICKS = os.sysconf("SC_CLK_TCK")

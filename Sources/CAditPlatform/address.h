@@ -6,10 +6,15 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "datagram.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 // Addresses between the system's structures and the numbers that Swift sees.
 
@@ -72,6 +77,28 @@ static inline void read_peer(const struct sockaddr_storage *from, struct adit_da
         peer->family = 4;
         peer->low = ntohl(address->sin_addr.s_addr);
         peer->port = ntohs(address->sin_port);
+    }
+}
+
+// Reads to which address of this machine a datagram came, and of how long ones it is a run.
+static inline void read_control(struct msghdr *header, struct adit_datagram *datagram) {
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
+        if (item->cmsg_level == IPPROTO_UDP && item->cmsg_type == UDP_GRO) {
+            int segment = 0;
+            memcpy(&segment, CMSG_DATA(item), sizeof segment);
+            if (segment > 0 && (uint32_t)segment < datagram->length) datagram->segment = (uint32_t)segment;
+        } else if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(item), sizeof info);
+            struct adit_datagram_peer *peer = &datagram->peer;
+            peer->local_family = split(&info.ipi6_addr, &peer->local_high, &peer->local_low);
+        } else if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(item), sizeof info);
+            datagram->peer.local_family = 4;
+            datagram->peer.local_high = 0;
+            datagram->peer.local_low = ntohl(info.ipi_spec_dst.s_addr);
+        }
     }
 }
 

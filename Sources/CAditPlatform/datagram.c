@@ -20,9 +20,6 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
 #endif
@@ -90,27 +87,6 @@ int adit_datagram_port(int fd) {
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) return -errno;
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
-}
-
-static void read_control(struct msghdr *header, struct adit_datagram *datagram) {
-    for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
-        if (item->cmsg_level == IPPROTO_UDP && item->cmsg_type == UDP_GRO) {
-            int segment = 0;
-            memcpy(&segment, CMSG_DATA(item), sizeof segment);
-            if (segment > 0 && (uint32_t)segment < datagram->length) datagram->segment = (uint32_t)segment;
-        } else if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
-            struct in6_pktinfo info;
-            memcpy(&info, CMSG_DATA(item), sizeof info);
-            struct adit_datagram_peer *peer = &datagram->peer;
-            peer->local_family = split(&info.ipi6_addr, &peer->local_high, &peer->local_low);
-        } else if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(item), sizeof info);
-            datagram->peer.local_family = 4;
-            datagram->peer.local_high = 0;
-            datagram->peer.local_low = ntohl(info.ipi_spec_dst.s_addr);
-        }
-    }
 }
 
 int adit_datagram_next_size(int fd) {

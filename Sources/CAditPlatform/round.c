@@ -19,12 +19,9 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 enum {
-    CONTROL_SIZE = CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)),
+    CONTROL_SIZE = CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)),
     // How many datagrams one call sends, together with those in runs.
     PARTS = 512,
     // What a run may hold in bytes, and in datagrams (UDP_MAX_SEGMENTS of older kernels).
@@ -75,11 +72,6 @@ void adit_round_destroy(struct adit_round *round) {
     free(round);
 }
 
-void adit_round_prepare(int fd) {
-    const int off = 0;
-    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &off, sizeof off);
-}
-
 int adit_round_bind(int family, uint64_t high, uint64_t low, uint16_t port) {
     const int domain = family == 4 ? AF_INET : AF_INET6;
     const struct adit_datagram_peer local = {.family = (uint8_t)family, .high = high, .low = low, .port = port};
@@ -98,27 +90,13 @@ int adit_round_bind(int family, uint64_t high, uint64_t low, uint16_t port) {
     } else if (result == 0) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &mtu_discovery, sizeof mtu_discovery);
     }
+    // A kernel without it delivers each datagram by itself.
+    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
     if (result == 0) result = bind(fd, (struct sockaddr *)&address, size);
     if (result == 0) return fd;
     int error = errno;
     close(fd);
     return -error;
-}
-
-static void read_control(struct msghdr *header, struct adit_datagram_peer *peer) {
-    for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
-        if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
-            struct in6_pktinfo info;
-            memcpy(&info, CMSG_DATA(item), sizeof info);
-            peer->local_family = split(&info.ipi6_addr, &peer->local_high, &peer->local_low);
-        } else if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(item), sizeof info);
-            peer->local_family = 4;
-            peer->local_high = 0;
-            peer->local_low = ntohl(info.ipi_spec_dst.s_addr);
-        }
-    }
 }
 
 int adit_round_receive(struct adit_round *round, int fd, int first, struct adit_datagram *received) {
@@ -130,7 +108,7 @@ int adit_round_receive(struct adit_round *round, int fd, int first, struct adit_
         received[i].segment = 0;
         if (header->msg_namelen == 0) round->sources[i].sin6_family = AF_UNSPEC;
         read_peer((const struct sockaddr_storage *)&round->sources[i], &received[i].peer);
-        read_control(header, &received[i].peer);
+        read_control(header, &received[i]);
         header->msg_namelen = sizeof round->sources[i];
         header->msg_controllen = CONTROL_SIZE;
     }
@@ -280,7 +258,6 @@ int adit_round_send(
 struct adit_round *adit_round_create(void) { return NULL; }
 uint8_t *adit_round_slab(struct adit_round *round) { return NULL; }
 void adit_round_destroy(struct adit_round *round) {}
-void adit_round_prepare(int fd) {}
 int adit_round_bind(int family, uint64_t high, uint64_t low, uint16_t port) { return -ENOTSUP; }
 int adit_round_receive(struct adit_round *round, int fd, int first, struct adit_datagram *received) {
     return -ENOTSUP;

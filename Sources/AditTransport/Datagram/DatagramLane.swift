@@ -47,9 +47,9 @@ extension DatagramAnswerer {
 /// UDP sockets whose datagrams are answered or sent on at once, on a thread of their own.
 ///
 /// What becomes of a datagram depends on little, so there is nothing for an event loop to do: a wake-up receives up to 64
-/// datagrams, of one socket with one call, and sends what they lead to with one call for each socket. However many come,
-/// the sessions' event loops notice nothing but a busier processor. What comes faster than it is answered is thrown away by
-/// the kernel.
+/// datagrams or runs of them (udp(7), UDP_GRO), of one socket with one call, and sends what they lead to with one call for
+/// each socket. However many come, the sessions' event loops notice nothing but a busier processor. What comes faster than it
+/// is answered is thrown away by the kernel.
 package final class DatagramLane: Sendable {
     private struct Table {
         var sockets: [UInt64: LaneSocket] = [:]
@@ -216,26 +216,41 @@ package final class DatagramLane: Sendable {
         if round.owners.count == Self.slotCount { serve(&round, answerer) }
     }
 
+    /// Has everything answered that came: at once, or bit by bit where it is much.
     private func serve(_ round: inout Catch, _ answerer: any DatagramAnswerer) {
         let batch = round.batch
-        answerer.beganRound(batch)
-        for (slot, socket) in round.owners.enumerated() {
-            let datagram = round.received[slot]
-            guard datagram.length > 0 else { continue }
-            let start = slot * Int(ADIT_ROUND_SLOT_SIZE) + DatagramBatch.headroom
-            answerer.received(
-                round.slab,
-                start..<start + Int(datagram.length),
-                from: DatagramPath(datagram.peer),
-                on: socket,
-                batch: batch
-            )
-        }
-        for (refusal, socket) in round.refusals { answerer.refused(refusal, on: socket, batch: batch) }
-        answerer.decidedRound()
-        answerer.endedRound(lost: batch.flush())
+        var slot = 0
+        repeat {
+            answerer.beganRound(batch)
+            while slot < round.owners.count, !batch.isFilled {
+                answer(slot, round, answerer)
+                slot += 1
+            }
+            if slot == round.owners.count {
+                for (refusal, socket) in round.refusals { answerer.refused(refusal, on: socket, batch: batch) }
+            }
+            answerer.decidedRound()
+            answerer.endedRound(lost: batch.flush())
+        } while slot < round.owners.count
         round.owners.removeAll(keepingCapacity: true)
         round.refusals.removeAll(keepingCapacity: true)
         round.isDue = false
+    }
+
+    private func answer(_ slot: Int, _ round: Catch, _ answerer: any DatagramAnswerer) {
+        let (datagram, batch, socket) = (round.received[slot], round.batch, round.owners[slot])
+        let path = DatagramPath(datagram.peer)
+        let start = slot * Int(ADIT_ROUND_SLOT_SIZE) + DatagramBatch.headroom
+        let end = start + Int(datagram.length)
+        guard datagram.segment > 0 else {
+            guard datagram.length > 0 else { return }
+            return answerer.received(round.slab, start..<end, from: path, on: socket, batch: batch)
+        }
+        for first in stride(from: start, to: end, by: Int(datagram.segment)) {
+            // Around each of a run are the others.
+            let part = round.slab[first..<min(first + Int(datagram.segment), end)]
+            guard let copy = batch.copy(UnsafeRawBufferPointer(rebasing: part)) else { continue }
+            answerer.received(copy.buffer, copy.range, from: path, on: socket, batch: batch)
+        }
     }
 }

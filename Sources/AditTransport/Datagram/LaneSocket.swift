@@ -51,7 +51,6 @@ package final class LaneSocket: @unchecked Sendable {
     /// - Throws: `IOError` of the system.
     static func bind(_ address: IPAddress, port: UInt16, tag: UInt64) throws -> LaneSocket {
         let binding = try DatagramBinding(address, port: port)
-        adit_round_prepare(binding.descriptor)
         return LaneSocket(address, binding.descriptor, family: binding.family, tag: tag)
     }
 

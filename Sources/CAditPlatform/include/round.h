@@ -15,7 +15,7 @@
 enum {
     // How many datagrams one call moves at most.
     ADIT_ROUND_SLOTS = 64,
-    // The longest datagram that is received; a longer one, which UDP does not have, is left out.
+    // The longest datagram, or run of them, that is received; a longer one, which UDP does not have, is left out.
     ADIT_ROUND_DATAGRAM_SIZE = 65535,
     // How many bytes are free in front of a received datagram.
     ADIT_ROUND_HEADROOM = 64,
@@ -42,15 +42,12 @@ struct adit_round *adit_round_create(void);
 uint8_t *adit_round_slab(struct adit_round *round);
 void adit_round_destroy(struct adit_round *round);
 
-// Readies a bound socket for rounds: the kernel merges no datagrams into runs.
-void adit_round_prepare(int fd);
-
 // Makes a socket that is bound to one address of family 4 or 6 and hears of the ICMP errors of what it sent
 // (adit_probe_next_refusal).
 int adit_round_bind(int family, uint64_t high, uint64_t low, uint16_t port);
 
-// Receives what is there into the slots from `first` on. Gives how many datagrams were taken, and writes them to
-// received[first] and on; those that were too long have the length 0.
+// Receives what is there into the slots from `first` on. Gives how many slots were filled, each with a datagram or a run of
+// them, and writes them to received[first] and on; those that were too long have the length 0.
 int adit_round_receive(struct adit_round *round, int fd, int first, struct adit_datagram *received);
 
 // Sends the datagrams of the chain that begins at answers[first] on a socket of family 4 or 6 (every address of both

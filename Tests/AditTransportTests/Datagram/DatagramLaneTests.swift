@@ -40,6 +40,25 @@ struct DatagramLaneTests {
         func endedRound(lost: Int) {}
     }
 
+    /// Sends everything back as it lies there, after it has written around it.
+    private final class Mirror: DatagramAnswerer {
+        func received(
+            _ buffer: UnsafeMutableRawBufferPointer,
+            _ datagram: Range<Int>,
+            from path: DatagramPath,
+            on socket: LaneSocket,
+            batch: DatagramBatch
+        ) {
+            for index in 1...DatagramBatch.headroom {
+                buffer[datagram.lowerBound - index] = 0xEE
+                buffer[datagram.upperBound + index - 1] = 0xEE
+            }
+            batch.put(UnsafeRawBufferPointer(rebasing: buffer[datagram]), to: path, from: socket)
+        }
+
+        func endedRound(lost: Int) { #expect(lost == 0) }
+    }
+
     /// Collects what comes back, until there is enough.
     private final class Ear: DatagramSocketDelegate {
         private let expected: Int
@@ -64,17 +83,24 @@ struct DatagramLaneTests {
     private let loop = MultiThreadedEventLoopGroup.singleton.next()
 
     /// Sends datagrams from a connected socket and gives what comes back.
-    private func exchange(_ payloads: [[UInt8]], with place: IPEndpoint, expecting count: Int) async throws -> [[UInt8]]
-    {
+    private func exchange(
+        _ payloads: [[UInt8]],
+        with place: IPEndpoint,
+        inRuns: Bool = false,
+        expecting count: Int
+    ) async throws -> [[UInt8]] {
         let done = loop.makePromise(of: [[UInt8]].self)
         let late = loop.scheduleTask(in: .seconds(20)) { done.fail(ChannelError.connectTimeout(.seconds(20))) }
         let close = try await loop.submit { [loop] in
             let made = try DatagramSocket.connect(to: place, on: loop, delegate: Ear(count, done))
-            for payload in payloads {
-                payload.withUnsafeBytes { bytes in
-                    made.socket.send(bytes)
-                    made.socket.flush()
+            payloads.flatMap(\.self).withUnsafeBytes { bytes in
+                var start = 0
+                for payload in payloads {
+                    made.socket.send(UnsafeRawBufferPointer(rebasing: bytes[start..<start + payload.count]))
+                    start += payload.count
+                    if !inRuns { made.socket.flush() }
                 }
+                made.socket.flush()
             }
             return NIOLoopBound(made.socket, eventLoop: loop)
         }.get()
@@ -110,6 +136,20 @@ struct DatagramLaneTests {
         payloads.insert([], at: 5)
         let answers = try await exchange(payloads, with: IPEndpoint(.v4(0x7F00_0001), sockets[0].port), expecting: 150)
         #expect(answers == (0..<150).map { [0, 0, UInt8($0)] })
+        lane.stop()
+    }
+
+    @Test("datagrams that came in one run are answered one by one", arguments: [20, 1200])
+    func runs(size: Int) async throws {
+        let sockets = [try DatagramLane.bind(.v4(0x7F00_0001), port: 0)]
+        let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Mirror())
+        // Now and then a shorter one, which ends a run.
+        let payloads = (0..<100).map { number in
+            (0..<size - number % 50 / 49).map { UInt8(truncatingIfNeeded: $0 + number) }
+        }
+        let place = IPEndpoint(.v4(0x7F00_0001), sockets[0].port)
+        let answers = try await exchange(payloads, with: place, inRuns: true, expecting: 100)
+        #expect(answers == payloads)
         lane.stop()
     }
 
