@@ -223,7 +223,7 @@ package final class DatagramLane: Sendable {
         repeat {
             answerer.beganRound(batch)
             while slot < round.owners.count, !batch.isFilled {
-                answer(slot, round, answerer)
+                answer(slot, &round, answerer)
                 slot += 1
             }
             if slot == round.owners.count {
@@ -237,8 +237,10 @@ package final class DatagramLane: Sendable {
         round.isDue = false
     }
 
-    private func answer(_ slot: Int, _ round: Catch, _ answerer: any DatagramAnswerer) {
-        let (datagram, batch, socket) = (round.received[slot], round.batch, round.owners[slot])
+    private func answer(_ slot: Int, _ round: inout Catch, _ answerer: any DatagramAnswerer) {
+        let datagram = round.received[slot]
+        let batch = round.batch
+        let socket = round.owners[slot]
         let path = DatagramPath(datagram.peer)
         let start = slot * Int(ADIT_ROUND_SLOT_SIZE) + DatagramBatch.headroom
         let end = start + Int(datagram.length)
