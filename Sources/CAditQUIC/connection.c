@@ -159,7 +159,7 @@ static adit_quic *make(const adit_quic_identity *identity, const uint8_t peer[32
     ngtcp2_settings settings;
     ngtcp2_settings_default(&settings);
     settings.initial_ts = now;
-    settings.cc_algo = NGTCP2_CC_ALGO_BBR;
+    settings.cc_algo = NGTCP2_CC_ALGO_CUBIC;
     settings.max_tx_udp_payload_size = limits->most_packet_size;
     settings.no_tx_udp_payload_size_shaping = 1;
     settings.no_pmtud = 1;
@@ -364,7 +364,9 @@ long adit_quic_write_close(adit_quic *quic, uint8_t *packet, uint64_t code, uint
 }
 
 void adit_quic_wrote(adit_quic *quic, uint64_t now) {
-    ngtcp2_conn_update_pkt_tx_time(quic->connection, now);
+    // The pace follows the round trip, which the handshake measures: its own few packets need none.
+    int is_paced = ngtcp2_conn_get_handshake_completed(quic->connection);
+    ngtcp2_conn_update_pkt_tx_time(quic->connection, is_paced ? now : 0);
 }
 
 size_t adit_quic_quantum(adit_quic *quic) {

@@ -15,6 +15,10 @@ final class QUICPair {
         /// Of so many packets one is lost; 0 for none.
         var lossOneOf: UInt64 = 0
         var isBroken = false
+        /// How many bytes pass in a second, in each direction; nil for any number.
+        var rate: Int?
+        /// How many bytes wait for that at most; what comes then is lost.
+        var queue = 100_000
         /// What becomes of a packet on its way; nil for nothing.
         var change: ((inout [UInt8]) -> Void)?
     }
@@ -48,6 +52,9 @@ final class QUICPair {
     private(set) var seen: (client: Seen, server: Seen) = (Seen(), Seen())
     private(set) var sent: (client: [PacketBatch], server: [PacketBatch]) = ([], [])
     private(set) var packetCount = 0
+    /// How many packets found the queue full.
+    private(set) var lostInQueue = 0
+    private var freeAt = (client: Instant.zero, server: Instant.zero)
     var records = false
     private let serverExpects: KeyFingerprint
     private let serverLimits: QUICLimits
@@ -101,8 +108,22 @@ final class QUICPair {
             if way.lossOneOf > 0, generator.next() % way.lossOneOf == 0 { continue }
             way.change?(&packet)
             if packet.isEmpty { continue }
-            flights.append((now + way.delay, toServer, PacketBatch(packet)))
+            guard let passes = pass(packet.count, toServer) else { continue }
+            flights.append((passes + way.delay, toServer, PacketBatch(packet)))
         }
+    }
+
+    /// When a packet has passed the narrowest place of the way; nil when it is lost there.
+    private func pass(_ count: Int, _ toServer: Bool) -> Instant? {
+        guard let rate = way.rate else { return now }
+        func time(_ count: Int) -> Duration { .nanoseconds(Int64(count * 1_000_000_000 / rate)) }
+        let free = max(now, toServer ? freeAt.client : freeAt.server)
+        guard free - now <= time(way.queue - count) else {
+            lostInQueue += 1
+            return nil
+        }
+        if toServer { freeAt.client = free + time(count) } else { freeAt.server = free + time(count) }
+        return free + time(count)
     }
 
     private func take(_ connection: QUICConnection, _ seen: inout Seen) {
