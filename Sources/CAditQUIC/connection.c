@@ -366,7 +366,7 @@ long adit_quic_write_close(adit_quic *quic, uint8_t *packet, uint64_t code, uint
 void adit_quic_wrote(adit_quic *quic, uint64_t now) {
     // The pace follows the round trip, which the handshake measures: its own few packets need none.
     int is_paced = ngtcp2_conn_get_handshake_completed(quic->connection);
-    ngtcp2_conn_update_pkt_tx_time(quic->connection, is_paced ? now : 0);
+    ngtcp2_conn_update_pkt_tx_time(quic->connection, is_paced || now < NGTCP2_SECONDS ? now : now - NGTCP2_SECONDS);
 }
 
 size_t adit_quic_quantum(adit_quic *quic) {

@@ -61,6 +61,10 @@ package final class QUICConnection {
     private var line = Deque<QUICSendQueue>()
     /// Streams that the peer's windows stopped; whether they still do is seen when something has come.
     private var blocked: [QUICSendQueue] = []
+    /// How long this process has stood still, together.
+    private var slept = Duration.zero
+    /// When it was last seen awake.
+    private var lookedAt = Instant.zero
     private var datagrams = Deque<ByteBuffer>()
     private let scratch: UnsafeMutablePointer<UInt8>
 
@@ -158,6 +162,7 @@ package final class QUICConnection {
     /// Takes packets. What is not authentic changes nothing.
     package func receive(_ batch: PacketBatch, at now: Instant) {
         guard end == nil else { return }
+        let now = awake(now)
         expectedBytes = batch.bytes.count
         batch.bytes.withUnsafeBufferPointer { bytes in
             var start = 0
@@ -181,24 +186,41 @@ package final class QUICConnection {
     package var deadline: Instant? {
         guard end == nil else { return nil }
         let deadline = adit_quic_deadline(quic)
-        return deadline == UInt64.max ? nil : Instant(nanoseconds: Int64(clamping: deadline))
+        return deadline == UInt64.max ? nil : Instant(nanoseconds: Int64(clamping: deadline)) + slept
     }
+
+    /// The time without that in which this process stood still, though something was due: what was under way then has not been so
+    /// for long, and a round trip takes what it took before.
+    private func awake(_ now: Instant) -> Instant {
+        if let due = deadline {
+            let late = now - max(due, lookedAt)
+            if late > Self.standstill { slept += late }
+        }
+        lookedAt = now
+        return now + (.zero - slept)
+    }
+
+    /// Nobody is late by so much who is not asleep.
+    private static let standstill = Duration.seconds(2)
 
     /// Does what is due: acknowledgements, losses, the pace.
     package func expire(at now: Instant) {
         guard end == nil else { return }
+        let now = awake(now)
         note(adit_quic_expire(quic, now.quic), now)
     }
 
     /// The way to the peer is another one: a probe that waits for its time, which grows with each one lost, is due now.
     package func hurry(at now: Instant) {
         guard end == nil else { return }
+        let now = awake(now)
         note(adit_quic_hurry(quic, now.quic), now)
     }
 
     /// Writes what may be sent now; `emit` is called for each batch.
     package func write(at now: Instant, _ emit: (PacketBatch) -> Void) {
         guard end == nil else { return }
+        let now = awake(now)
         let packetSize = min(packetSize, mostPacketSize)
         var batch = QUICBatch(scratch, packetSize: packetSize)
         // One packet more would be a batch by itself.
@@ -378,7 +400,7 @@ package final class QUICConnection {
     /// Closes the connection; the packet that tells the peer is `farewell`.
     package func close(code: UInt64 = 0, at now: Instant) {
         guard end == nil else { return }
-        writeFarewell(code, now.quic)
+        writeFarewell(code, awake(now).quic)
         conclude(.closedHere)
     }
 
