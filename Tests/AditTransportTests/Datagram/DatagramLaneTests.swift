@@ -144,11 +144,11 @@ struct DatagramLaneTests {
         let sockets = [try DatagramLane.bind(.v4(0x7F00_0001), port: 0)]
         let lane = try DatagramLane.start(sockets, name: "test-lane", answerer: Mirror())
         // Now and then a shorter one, which ends a run.
-        let payloads = (0..<100).map { number in
+        let payloads = (0..<300).map { number in
             (0..<size - number % 50 / 49).map { UInt8(truncatingIfNeeded: $0 + number) }
         }
         let place = IPEndpoint(.v4(0x7F00_0001), sockets[0].port)
-        let answers = try await exchange(payloads, with: place, inRuns: true, expecting: 100)
+        let answers = try await exchange(payloads, with: place, inRuns: true, expecting: 300)
         #expect(answers == payloads)
         lane.stop()
     }
