@@ -364,7 +364,8 @@ long adit_quic_write_close(adit_quic *quic, uint8_t *packet, uint64_t code, uint
 }
 
 void adit_quic_wrote(adit_quic *quic, uint64_t now) {
-    // The pace follows the round trip, which the handshake measures: its own few packets need none.
+    // The pace follows the round trip, which the handshake measures: its own few packets need none. The next one was allowed in
+    // the past then.
     int is_paced = ngtcp2_conn_get_handshake_completed(quic->connection);
     ngtcp2_conn_update_pkt_tx_time(quic->connection, is_paced || now < NGTCP2_SECONDS ? now : now - NGTCP2_SECONDS);
 }

@@ -61,7 +61,7 @@ package final class QUICConnection {
     private var line = Deque<QUICSendQueue>()
     /// Streams that the peer's windows stopped; whether they still do is seen when something has come.
     private var blocked: [QUICSendQueue] = []
-    /// How long this process has stood still, together.
+    /// How long this process has stood still, or there was no way, together.
     private var slept = Duration.zero
     /// When it was last seen awake.
     private var lookedAt = Instant.zero
@@ -189,8 +189,8 @@ package final class QUICConnection {
         return deadline == UInt64.max ? nil : Instant(nanoseconds: Int64(clamping: deadline)) + slept
     }
 
-    /// The time without that in which this process stood still, though something was due: what was under way then has not been so
-    /// for long, and a round trip takes what it took before.
+    /// The time without that in which this process stood still or its owner had no way, though something was due: what was under
+    /// way then has not been so for long, and a round trip takes what it took before.
     private func awake(_ now: Instant) -> Instant {
         if let due = deadline {
             let late = now - max(due, lookedAt)
