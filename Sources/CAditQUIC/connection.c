@@ -305,34 +305,58 @@ void adit_quic_set_packet_size(adit_quic *quic, size_t size) {
     quic->packet_size = size < quic->most_packet_size ? size : quic->most_packet_size;
 }
 
-static long written(adit_quic *quic, ngtcp2_ssize result) {
+size_t adit_quic_packet_size(const adit_quic *quic) {
+    return quic->packet_size;
+}
+
+static int written(adit_quic *quic, ngtcp2_ssize result) {
     switch (result) {
     case NGTCP2_ERR_WRITE_MORE: return ADIT_QUIC_MORE;
     case NGTCP2_ERR_STREAM_DATA_BLOCKED: return ADIT_QUIC_STREAM_BLOCKED;
     case NGTCP2_ERR_STREAM_SHUT_WR:
     case NGTCP2_ERR_STREAM_NOT_FOUND: return ADIT_QUIC_STREAM_OVER;
-    default: return result >= 0 ? (long)result : fail(quic, (int)result);
+    default: return result >= 0 ? (int)result : fail(quic, (int)result);
     }
 }
 
-long adit_quic_write(adit_quic *quic, uint8_t *packet, int64_t stream, const adit_quic_span *spans, size_t count, int is_end,
-                     int more, int64_t *taken, uint64_t now) {
-    uint32_t flags = (more ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0) | (is_end ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
-    ngtcp2_vec pieces[16];
-    ngtcp2_ssize used = -1;
-    ngtcp2_pkt_info info;
-    if (count > sizeof pieces / sizeof *pieces) {
-        count = sizeof pieces / sizeof *pieces;
-        flags &= ~(uint32_t)NGTCP2_WRITE_STREAM_FLAG_FIN;
-    }
+int adit_quic_write(adit_quic *quic, adit_quic_run *run, const adit_quic_offer *offer, uint64_t now) {
+    uint32_t flags = (offer->more ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0) | (offer->is_end ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
+    ngtcp2_vec pieces[ADIT_QUIC_SPANS];
+    size_t first = 0, count = offer->count, left = 0;
     for (size_t index = 0; index < count; index++) {
-        pieces[index].base = (uint8_t *)spans[index].bytes;
-        pieces[index].len = spans[index].length;
+        pieces[index].base = (uint8_t *)offer->spans[index].bytes;
+        pieces[index].len = offer->spans[index].length;
+        left += offer->spans[index].length;
     }
-    ngtcp2_ssize result = ngtcp2_conn_writev_stream(quic->connection, NULL, &info, packet, quic->packet_size, &used, flags,
-                                                    stream, pieces, count, now);
-    *taken = used;
-    return written(quic, result);
+    run->length = run->last_packet = 0;
+    run->taken = -1;
+    while (run->room - run->length >= quic->packet_size) {
+        ngtcp2_pkt_info info;
+        ngtcp2_ssize used = -1;
+        ngtcp2_ssize result = ngtcp2_conn_writev_stream(quic->connection, NULL, &info, run->packets + run->length, quic->packet_size,
+                                                        &used, flags, offer->stream, pieces + first, count - first, now);
+        if (used >= 0) {
+            size_t bytes = (size_t)used;
+            run->taken = (run->taken < 0 ? 0 : run->taken) + used;
+            left -= bytes;
+            for (; first < count && bytes >= pieces[first].len; first++) bytes -= pieces[first].len;
+            if (first < count) {
+                pieces[first].base += bytes;
+                pieces[first].len -= bytes;
+            }
+        }
+        if (result <= 0) return written(quic, result);
+        run->length += (size_t)result;
+        run->last_packet = (size_t)result;
+        if (run->packet == 0) run->packet = (size_t)result;
+        // What is as long as the others may have more after it.
+        if ((size_t)result != run->packet) break;
+        if (offer->stream < 0) continue;
+        if (run->taken >= 0 && (left == 0 || (size_t)run->taken >= offer->enough)) break;
+        // A packet is to be filled with what the stream has beyond the pieces.
+        if (left < quic->packet_size && !offer->is_all) break;
+    }
+    return ADIT_QUIC_WRITTEN;
 }
 
 long adit_quic_write_datagram(adit_quic *quic, uint8_t *packet, const adit_quic_span *spans, size_t count, int *taken,

@@ -2,46 +2,80 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AditTraversal
+import CAditQUIC
 
-/// Gathers packets of one size, back to back in the memory of its owner, until another size or the limit ends the batch.
+/// Packets of one size, back to back in memory, until another size or a limit ends the batch.
 struct QUICBatch {
     private let memory: UnsafeMutablePointer<UInt8>
+    private let byteLimit: Int
     private let packetSize: Int
-    private var count = 0
+    /// How many bytes there are.
+    private(set) var count = 0
+    /// How long a packet is, but the last; 0 while there is none.
+    private(set) var segmentSize = 0
+    /// The length of a packet behind the others, which is larger than they are and begins a batch of its own.
+    private(set) var overhang = 0
     private var packets = 0
-    private var segmentSize = 0
+    private var isComplete = false
 
-    init(_ memory: UnsafeMutablePointer<UInt8>, packetSize: Int) {
+    /// Makes a batch of packets that are at most `packetSize` bytes long, in memory for `byteLimit`.
+    init(_ memory: UnsafeMutablePointer<UInt8>, byteLimit: Int, packetSize: Int) {
         self.memory = memory
+        self.byteLimit = byteLimit
         self.packetSize = packetSize
     }
 
-    /// Where the next packet goes; a batch without room for it is emitted first.
-    mutating func space(_ emit: (PacketBatch) -> Void) -> UnsafeMutablePointer<UInt8> {
-        if count + packetSize > PacketBatch.byteLimit || packets == PacketBatch.countLimit { finish(emit) }
-        return memory + count
+    /// Where the next packet goes, or the overhang is.
+    var space: UnsafeMutablePointer<UInt8> { memory + count }
+
+    /// How many bytes the next packets may have together.
+    var room: Int {
+        isComplete ? 0 : min(byteLimit - count, (PacketBatch.countLimit - packets) * packetSize)
+    }
+
+    /// Whether the batch takes one more packet.
+    var hasRoom: Bool { room >= packetSize }
+
+    /// What QUIC is given to write into.
+    var run: adit_quic_run {
+        var run = adit_quic_run()
+        run.packets = space
+        run.room = room
+        run.packet = segmentSize
+        return run
+    }
+
+    /// Packets were written there.
+    mutating func add(_ run: adit_quic_run) {
+        add(run.length, packet: run.packet, last: run.last_packet)
+    }
+
+    /// Packets were written there: `length` bytes, each `packet` long as those before them are, but the last.
+    private mutating func add(_ length: Int, packet: Int, last: Int) {
+        guard length > 0 else { return }
+        segmentSize = packet
+        packets += (length - last) / packet
+        count += length - last
+        if last > packet {
+            overhang = last
+        } else {
+            count += last
+            packets += 1
+        }
+        // A smaller one is the last.
+        isComplete = last != packet
     }
 
     /// A packet was written there.
-    mutating func add(_ length: Int, _ emit: (PacketBatch) -> Void) {
-        if packets > 0, length > segmentSize {
-            // A larger one after the others begins a batch of its own.
-            let start = count
-            finish(emit)
-            memory.update(from: memory + start, count: length)
-        }
-        if packets == 0 { segmentSize = length }
-        count += length
-        packets += 1
-        // A smaller one is the last.
-        if length < segmentSize { finish(emit) }
+    mutating func add(_ length: Int) {
+        add(length, packet: segmentSize == 0 ? length : segmentSize, last: length)
     }
 
-    mutating func finish(_ emit: (PacketBatch) -> Void) {
-        guard packets > 0 else { return }
-        let bytes = [UInt8](UnsafeBufferPointer(start: memory, count: count))
-        emit(PacketBatch(bytes: bytes, segmentSize: segmentSize))
-        count = 0
-        packets = 0
+    /// Begins with a packet that was behind another batch.
+    mutating func begin(with packet: [UInt8]) {
+        packet.withUnsafeBufferPointer {
+            if let start = $0.baseAddress { memory.update(from: start, count: packet.count) }
+        }
+        add(packet.count)
     }
 }

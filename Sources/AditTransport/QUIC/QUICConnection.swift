@@ -50,8 +50,6 @@ package final class QUICConnection {
         didSet { if packetSize != oldValue { adit_quic_set_packet_size(quic, packetSize) } }
     }
 
-    private let mostPacketSize: Int
-
     private var events = Deque<Event>()
     /// Bytes that came and are not an event yet: what one batch brings of a stream becomes one buffer.
     private var gathered: [(stream: Int64, buffer: ByteBuffer)] = []
@@ -66,7 +64,6 @@ package final class QUICConnection {
     /// When it was last seen awake.
     private var lookedAt = Instant.zero
     private var datagrams = Deque<ByteBuffer>()
-    private let scratch: UnsafeMutablePointer<UInt8>
 
     /// So many bytes of one stream go before the next one's, so that neither end changes streams with each packet.
     private static let turnBytes = 16 * 1024
@@ -142,14 +139,11 @@ package final class QUICConnection {
         self.owner = owner
         self.isClient = isClient
         packetSize = limits.packetSize.first
-        mostPacketSize = limits.packetSize.most
-        scratch = .allocate(capacity: PacketBatch.byteLimit)
         owner.connection = self
     }
 
     deinit {
         adit_quic_free(quic)
-        scratch.deallocate()
     }
 
     // MARK: Packets and time
@@ -221,20 +215,43 @@ package final class QUICConnection {
     package func write(at now: Instant, _ emit: (PacketBatch) -> Void) {
         guard end == nil else { return }
         let now = awake(now)
-        let packetSize = min(packetSize, mostPacketSize)
-        var batch = QUICBatch(scratch, packetSize: packetSize)
+        let packetSize = adit_quic_packet_size(quic)
         // One packet more would be a batch by itself.
-        let quantum = min(max(adit_quic_quantum(quic), packetSize), PacketBatch.byteLimit)
-        var total = 0
-        while total + packetSize <= quantum, end == nil {
-            let space = batch.space(emit)
-            let length = writeDatagram(into: space, now) ?? writePacket(into: space, now)
-            guard length > 0 else { break }
-            batch.add(length, emit)
-            total += length
+        var left = min(max(adit_quic_quantum(quic), packetSize), PacketBatch.byteLimit)
+        var hasMore = true
+        var overhang: [UInt8] = []
+        while end == nil, !overhang.isEmpty || (hasMore && left >= packetSize) {
+            var segmentSize = 0
+            var next: [UInt8] = []
+            // Packets are written where they stay: a copy of many would cost as much as sending some of them.
+            var bytes = [UInt8](unsafeUninitializedCapacity: max(left, overhang.count)) { memory, count in
+                guard let start = memory.baseAddress else { return }
+                var batch = QUICBatch(start, byteLimit: memory.count, packetSize: packetSize)
+                batch.begin(with: overhang)
+                hasMore = fill(&batch, now)
+                next = [UInt8](UnsafeBufferPointer(start: batch.space, count: batch.overhang))
+                (count, segmentSize) = (batch.count, batch.segmentSize)
+            }
+            guard segmentSize > 0 else { break }
+            left -= bytes.count - overhang.count + next.count
+            overhang = next
+            // A few are not to keep the memory of many.
+            if bytes.count < bytes.capacity / 4 { bytes = bytes.withUnsafeBufferPointer { [UInt8]($0) } }
+            emit(PacketBatch(bytes: bytes, segmentSize: segmentSize))
         }
-        batch.finish(emit)
         if end == nil { adit_quic_wrote(quic, now.quic) }
+    }
+
+    /// Writes packets until the batch is complete; false when nothing more is to be sent now.
+    private func fill(_ batch: inout QUICBatch, _ now: Instant) -> Bool {
+        while end == nil, batch.hasRoom {
+            if !datagrams.isEmpty, let length = writeDatagram(into: batch.space, now) {
+                batch.add(length)
+            } else if !writePackets(into: &batch, now) {
+                return false
+            }
+        }
+        return true
     }
 
     /// A packet with the datagram that waits longest; nil when there is none, or when it has to wait.
@@ -259,52 +276,61 @@ package final class QUICConnection {
         return nil
     }
 
-    /// A packet with the bytes of the streams in the line, or with nothing but what QUIC itself has to say.
-    private func writePacket(into space: UnsafeMutablePointer<UInt8>, _ now: Instant) -> Int {
-        let time = now.quic
+    /// Writes packets with the bytes of the streams in the line, or with nothing but what QUIC itself has to say; false when
+    /// nothing more is to be sent now.
+    private func writePackets(into batch: inout QUICBatch, _ now: Instant) -> Bool {
         while let queue = line.first {
             guard queue.hasWork, !queue.isBlocked else {
                 line.removeFirst()
                 queue.isInLine = false
                 continue
             }
-            var taken: Int64 = -1
+            let isAlone = line.count == 1
+            var run = batch.run
             var isAll = false
-            let more: CInt = line.count > 1 ? 1 : 0
             let result = queue.withPieces { pieces, isLast in
                 isAll = isLast
-                let end: CInt = isLast && queue.isEnding ? 1 : 0
-                let (first, count) = (pieces.baseAddress, pieces.count)
-                return adit_quic_write(quic, space, queue.stream, first, count, end, more, &taken, time)
+                var offer = adit_quic_offer()
+                offer.stream = queue.stream
+                offer.spans = pieces.baseAddress
+                offer.count = pieces.count
+                offer.is_all = isLast ? 1 : 0
+                offer.is_end = isLast && queue.isEnding ? 1 : 0
+                offer.more = isAlone ? 0 : 1
+                offer.enough = isAlone ? Int.max : Self.turnBytes - queue.sentInTurn
+                return adit_quic_write(quic, &run, &offer, now.quic)
             }
-            if taken >= 0 { queue.sent(Int(taken), all: isAll) }
-            if result > 0 {
-                if taken >= 0, !queue.hasWork || queue.sentInTurn >= Self.turnBytes { turn(queue) }
-                return result
-            }
+            batch.add(run)
+            if run.taken >= 0 { queue.sent(Int(run.taken), all: isAll) }
             switch result {
-            case 0: return 0
-            case Int(ADIT_QUIC_MORE): break
-            case Int(ADIT_QUIC_STREAM_BLOCKED):
+            case CInt(ADIT_QUIC_WRITTEN):
+                if !queue.hasWork || queue.sentInTurn >= Self.turnBytes { turn(queue) }
+                return true
+            case 0: return false
+            case CInt(ADIT_QUIC_MORE): break
+            case CInt(ADIT_QUIC_STREAM_BLOCKED):
                 queue.isBlocked = true
                 blocked.append(queue)
-            case Int(ADIT_QUIC_STREAM_OVER):
+            case CInt(ADIT_QUIC_STREAM_OVER):
                 queue.abandon()
                 events.append(.stopped(queue.stream))
             default:
-                note(CInt(result), now)
-                return 0
+                note(result, now)
+                return false
             }
             turn(queue)
         }
-        return complete(space, now)
+        return complete(&batch, now)
     }
 
-    private func complete(_ space: UnsafeMutablePointer<UInt8>, _ now: Instant) -> Int {
-        var taken: Int64 = -1
-        let result = adit_quic_write(quic, space, -1, nil, 0, 0, 0, &taken, now.quic)
-        if result < 0 { note(CInt(result), now) }
-        return max(0, result)
+    private func complete(_ batch: inout QUICBatch, _ now: Instant) -> Bool {
+        var run = batch.run
+        var offer = adit_quic_offer()
+        offer.stream = -1
+        let result = adit_quic_write(quic, &run, &offer, now.quic)
+        batch.add(run)
+        if result < 0 { note(result, now) }
+        return result > 0
     }
 
     /// The first in the line goes to its end, or out of it.
@@ -437,10 +463,10 @@ package final class QUICConnection {
     }
 
     private func writeFarewell(_ code: UInt64, _ now: UInt64) {
-        let length = adit_quic_write_close(quic, scratch, code, now)
-        guard length > 0 else { return }
-        let bytes = [UInt8](UnsafeBufferPointer(start: scratch, count: length))
-        farewell = PacketBatch(bytes: bytes, segmentSize: length)
+        let bytes = [UInt8](unsafeUninitializedCapacity: adit_quic_packet_size(quic)) { memory, count in
+            count = max(0, adit_quic_write_close(quic, memory.baseAddress, code, now))
+        }
+        if !bytes.isEmpty { farewell = PacketBatch(bytes) }
     }
 
     private func conclude(_ end: QUICEnd) {

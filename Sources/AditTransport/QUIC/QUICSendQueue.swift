@@ -35,8 +35,8 @@ final class QUICSendQueue {
         self.stream = stream
     }
 
-    /// So many pieces are offered for one packet.
-    static let pieceLimit = 16
+    /// So many pieces are offered at once.
+    static let pieceLimit = Int(ADIT_QUIC_SPANS)
 
     /// Whether there is something to send, if only the end.
     var hasWork: Bool { unsentBytes > 0 || (isEnding && !isEndSent) }
@@ -70,7 +70,7 @@ final class QUICSendQueue {
                 count += 1
                 index += 1
                 offset = 0
-                // No packet takes more.
+                // No batch takes more.
                 if bytes >= 65_536 { break }
             }
             return body(UnsafeBufferPointer(rebasing: pieces[..<count]), index == buffers.count)

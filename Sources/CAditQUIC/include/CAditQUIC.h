@@ -54,6 +54,8 @@ typedef struct {
 } adit_quic_events;
 
 enum {
+    // There is room for more.
+    ADIT_QUIC_WRITTEN = 1,
     // The packet is not full: the next write adds to it.
     ADIT_QUIC_MORE = -1,
     // This stream can send nothing now, until a packet has come.
@@ -99,13 +101,44 @@ typedef struct {
 
 // How large packets are from now on; not to be changed while a packet is incomplete.
 void adit_quic_set_packet_size(adit_quic *quic, size_t size);
-// Writes a packet, or a part of one, into `packet`, which has room for `packet_size` bytes, the same until the packet is
-// complete. `stream` is -1 for none; `taken` says how many of its bytes went in, -1 for not even the end of the stream. With
-// `more` further streams may follow in the same packet. The packet's length; 0 when nothing is to be sent now; or MORE,
-// STREAM_BLOCKED, STREAM_OVER, FAILED.
-long adit_quic_write(adit_quic *quic, uint8_t *packet, int64_t stream, const adit_quic_span *spans, size_t count, int is_end,
-                     int more, int64_t *taken, uint64_t now);
-// Writes a packet with a datagram. `taken` says whether it went in. As `adit_quic_write`, or TOO_LARGE.
+// How large a packet may be now.
+size_t adit_quic_packet_size(const adit_quic *quic);
+// An offer has at most so many pieces.
+enum { ADIT_QUIC_SPANS = 16 };
+
+// What a stream has to send.
+typedef struct {
+    // Which stream; -1 for none.
+    int64_t stream;
+    const adit_quic_span *spans;
+    size_t count;
+    // Whether the pieces are all that the stream has, and whether nothing follows them.
+    int is_all, is_end;
+    // Whether further streams may follow in the same packet.
+    int more;
+    // When so many of its bytes are taken, it is another stream's turn.
+    size_t enough;
+} adit_quic_offer;
+
+// Packets one after another, all of one length but the last, which may have any.
+typedef struct {
+    // Where they go. The place stays the same until a packet is complete.
+    uint8_t *packets;
+    size_t room;
+    // How long they are, and how long the last one is; the length of those before them, 0 for none, is given.
+    size_t packet, last_packet;
+    // How long they are together.
+    size_t length;
+    // How many bytes of the stream went in; -1 for not even its end.
+    int64_t taken;
+} adit_quic_run;
+
+// Writes packets of what a stream offers, and of what QUIC itself has to say: until the offer is taken, a packet has another
+// length than those before it, or there is no room for one of the largest. WRITTEN when more may follow, 0 when nothing more is to
+// be sent now; or MORE, STREAM_BLOCKED, STREAM_OVER, FAILED. What the run says holds whatever is returned.
+int adit_quic_write(adit_quic *quic, adit_quic_run *run, const adit_quic_offer *offer, uint64_t now);
+// Writes a packet with a datagram; `packet` has room for one of the largest. `taken` says whether it went in. The packet's length;
+// 0 when nothing is to be sent now; or FAILED, TOO_LARGE.
 long adit_quic_write_datagram(adit_quic *quic, uint8_t *packet, const adit_quic_span *spans, size_t count, int *taken,
                               uint64_t now);
 // Writes the packet that closes the connection, with an application's code, or with the failure's when there is one; its length,

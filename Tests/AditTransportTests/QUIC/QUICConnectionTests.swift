@@ -344,6 +344,42 @@ import Testing
         #expect(pair.seen.server.datagrams == [Self.bytes(limit), []])
     }
 
+    @Test func packetsOfAllSizesLeaveAtOnceAndWhole() throws {
+        let pair = try Self.established()
+        pair.run(for: .seconds(1))
+        pair.records = true
+        let (first, second) = (try #require(pair.client.open()), try #require(pair.client.open()))
+        // What is lost of datagrams is not sent again, and there is no time to do so for the streams.
+        let datagrams = [10, 1000, 20, 1000, 1000, 30, 0, 1100].map(Self.bytes)
+        for datagram in datagrams { #expect(pair.client.sendDatagram(ByteBuffer(bytes: datagram))) }
+        // More pieces than are offered at once.
+        for _ in 0..<40 { pair.client.send(ByteBuffer(bytes: Self.bytes(7)), on: first) }
+        pair.client.finish(first)
+        pair.client.send(ByteBuffer(bytes: Self.bytes(3000)), on: second)
+        pair.client.send(ByteBuffer(bytes: Self.bytes(5)), on: second)
+        pair.run(for: .milliseconds(25))
+        #expect(pair.seen.server.datagrams == datagrams)
+        #expect(pair.seen.server.bytes[first] == (0..<40).flatMap { _ in Self.bytes(7) })
+        #expect(pair.seen.server.ended == [first])
+        #expect(pair.seen.server.bytes[second] == Self.bytes(3000) + Self.bytes(5))
+        for batch in pair.sent.client {
+            #expect(batch.packets.dropLast().allSatisfy { $0.count == batch.segmentSize })
+        }
+    }
+
+    @Test func packetsOfALongStreamLeaveTogether() throws {
+        let pair = try Self.established()
+        let id = try #require(pair.client.open())
+        pair.client.send(ByteBuffer(bytes: Self.bytes(8_000_000)), on: id)
+        pair.records = true
+        pair.run(for: .seconds(1))
+        let batches = pair.sent.client
+        #expect(pair.seen.server.bytes[id]?.count == 8_000_000)
+        #expect(batches.count > 4)
+        #expect(batches.map(\.count).max() ?? 0 >= 40)
+        #expect(batches.map(\.bytes.count).reduce(0, +) / batches.count > 20_000)
+    }
+
     @Test func datagramsPassBesideALongStream() throws {
         let pair = try Self.established()
         let id = try #require(pair.client.open())
