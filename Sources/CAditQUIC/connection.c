@@ -63,13 +63,22 @@ static int stream_data(ngtcp2_conn *connection, uint32_t flags, int64_t stream, 
     return 0;
 }
 
+static void tell_acknowledged(adit_quic *quic) {
+    uint64_t count = quic->acknowledged;
+    quic->acknowledged = 0;
+    if (count > 0) quic->events.stream_acknowledged(quic->owner, quic->acknowledged_stream, count);
+}
+
 static int stream_acknowledged(ngtcp2_conn *connection, int64_t stream, uint64_t offset, uint64_t length, void *user,
                                void *stream_user) {
     (void)connection;
     (void)offset;
     (void)stream_user;
     adit_quic *quic = user;
-    quic->events.stream_acknowledged(quic->owner, stream, length);
+    // One packet acknowledges many, most of them of one stream.
+    if (stream != quic->acknowledged_stream) tell_acknowledged(quic);
+    quic->acknowledged_stream = stream;
+    quic->acknowledged += length;
     return 0;
 }
 
@@ -89,6 +98,7 @@ static int stream_closed(ngtcp2_conn *connection, uint32_t flags, int64_t stream
     (void)code;
     (void)stream_user;
     adit_quic *quic = user;
+    tell_acknowledged(quic);
     if (!ngtcp2_conn_is_local_stream(connection, stream)) ngtcp2_conn_extend_max_streams_bidi(connection, 1);
     quic->events.stream_closed(quic->owner, stream);
     return 0;
@@ -257,6 +267,7 @@ static int fail(adit_quic *quic, int error) {
 int adit_quic_receive(adit_quic *quic, const uint8_t *packet, size_t length, uint64_t now) {
     ngtcp2_pkt_info info = {0};
     int result = ngtcp2_conn_read_pkt(quic->connection, &quic->path, &info, packet, length, now);
+    tell_acknowledged(quic);
     return result == 0 ? 0 : fail(quic, result);
 }
 

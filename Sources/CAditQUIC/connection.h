@@ -28,6 +28,9 @@ struct adit_quic {
     adit_quic_events events;
     void *owner;
     size_t packet_size, least_packet_size, most_packet_size;
+    // How many bytes of which stream the packet being read acknowledges, as far as its owner was not told.
+    int64_t acknowledged_stream;
+    uint64_t acknowledged;
     // When the handshake has to be complete.
     uint64_t handshake_end;
     // With what this end's connection ids begin, and the one that the client's first packets are for.
