@@ -10,7 +10,9 @@ extension ICEAgent {
         guard pairs[index].state == .succeeded, pairs[index].nomination == nil else { return }
         let timing = configuration.timing
         if index == selected {
-            dues[index] = (now + jittered(isActive ? timing.consent : timing.keepalive)).nanoseconds
+            let isStream = bases[pairs[index].base].isStream && !isRelayed(index)
+            let consent = isStream ? timing.streamConsent ?? timing.consent : timing.consent
+            dues[index] = (now + jittered(isActive ? consent : timing.keepalive)).nanoseconds
         } else {
             dues[index] = pairs[index].isKept ? (now + jittered(timing.keepalive)).nanoseconds : .max
         }

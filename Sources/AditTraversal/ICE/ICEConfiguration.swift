@@ -31,6 +31,8 @@ package struct ICETiming: Sendable, Equatable {
     package var freezes: Bool
     /// The time between two looks at the selected pair while payload flows (RFC 7675 section 5.1), changed by up to a fifth.
     package var consent: Duration
+    /// The same of a direct pair over TCP; nil for `consent`.
+    package var streamConsent: Duration?
     /// The same when an answer is overdue; nil to go on as before.
     package var consentRetry: Duration?
     /// After so much silence nothing may be sent on a pair (RFC 7675 section 5.1: 30 s).
@@ -58,6 +60,7 @@ package struct ICETiming: Sendable, Equatable {
         streamWait: Duration,
         freezes: Bool,
         consent: Duration,
+        streamConsent: Duration? = nil,
         consentRetry: Duration?,
         expiry: Duration,
         silence: Duration? = nil,
@@ -74,6 +77,7 @@ package struct ICETiming: Sendable, Equatable {
         self.streamWait = streamWait
         self.freezes = freezes
         self.consent = consent
+        self.streamConsent = streamConsent
         self.consentRetry = consentRetry
         self.expiry = expiry
         self.silence = silence
@@ -99,10 +103,12 @@ package struct ICETiming: Sendable, Equatable {
         freezes: false,
         // With its jitter, and the silence after it, five seconds at most.
         consent: .milliseconds(2500),
+        // The same: its silence is longer.
+        streamConsent: .milliseconds(800),
         consentRetry: .milliseconds(250),
         expiry: .seconds(8),
         silence: .seconds(2),
-        // With the doubt before it, five seconds at most while payload flows.
+        // With the look or the doubt before it, five seconds at most.
         streamSilence: .seconds(4),
         lostProbes: [
             Step(.milliseconds(250), count: 12), Step(.milliseconds(500), count: 24), Step(.seconds(1), count: 60),

@@ -94,15 +94,31 @@ struct PathDoubtTests {
     @Test("A path that nobody uses is given up within five seconds too", arguments: UInt64(1)...12)
     private func idle(seed: UInt64) throws {
         let breaks = Instant.zero + PathPlay.preparation + .seconds(9)
-        let talk = try PathTalk.play("port", "addr", seed: seed, for: .seconds(20)) { stage in
+        let silence = breaks + .seconds(-4)..<breaks + .seconds(60)
+        let talk = try PathTalk.play("port", "addr", seed: seed, pause: silence, for: .seconds(20)) { stage in
             stage.lab.after(breaks - .zero) { lose(.both, on: stage) }
         }
-        talk.stop()
         for site in SiteName.allCases {
             #expect(talk.kind(of: site, at: breaks + .milliseconds(5100)) == .relayed(.udp))
             // An end that followed the other one to the relay does not go back before the path has answered.
             #expect(talk.kinds[site]?.last?.kind == .relayed(.udp))
             #expect(talk.kinds[site]?.filter { $0.at > breaks && $0.kind == .direct(.udp) }.isEmpty == true)
+        }
+    }
+
+    @Test("A connection that nobody uses is given up within five seconds too", arguments: UInt64(1)...12)
+    private func idleConnection(seed: UInt64) throws {
+        let breaks = Instant.zero + PathPlay.preparation + .seconds(9)
+        let silence = breaks + .seconds(-4)..<breaks + .seconds(60)
+        let nat = "udp=blocked,tcp=port"
+        let talk = try PathTalk.play(nat, nat, seed: seed, pause: silence, for: .seconds(20), relays: [.tcp]) { stage in
+            stage.lab.after(breaks - .zero) { lose(.both, on: stage) }
+        }
+        for site in SiteName.allCases {
+            for after in [0, 3] {
+                #expect(talk.kind(of: site, at: breaks + .seconds(after)) == .direct(.tcp))
+            }
+            #expect(talk.kind(of: site, at: breaks + .milliseconds(5100)) == .relayed(.tcp))
         }
     }
 
