@@ -41,6 +41,7 @@ extension AditServer {
         take("detailedErrorsToClient", \.detailedErrors)
         take("redirectToHTTPS", \.redirectsToTLS)
         take("certificates", \.certificates)
+        take("relay", \.relaysSessions)
         next.allowedPorts = wanted.allowedPorts
         next.allowsEmptyToken = wanted.allowsEmptyToken
         leave("listen", \.listen)

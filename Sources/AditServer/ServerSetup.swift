@@ -31,6 +31,8 @@ package struct ServerSetup: Sendable, Equatable {
     package var isHTTPSOptional = false
     /// How STUN is answered; nil when it is not.
     package var stun: STUNSetup?
+    /// Whether devices without a direct path reach each other through their sessions.
+    package var relaysSessions = true
     /// How it relays by TURN; nil when it does not. Without STUN there is none.
     package var turn: TURNSetup?
     /// The certificates with which visitors' TLS is ended here.
@@ -111,7 +113,8 @@ package struct ServerSetup: Sendable, Equatable {
         // Nobody asked for this port: a server that ran well without it goes on.
         isHTTPSOptional = file.httpsPort == nil && certificates.isEmpty
         stun = STUNSetup(file.stun)
-        turn = stun == nil ? nil : TURNSetup(file.turn)
+        relaysSessions = file.relay
+        turn = stun == nil || !file.relay ? nil : TURNSetup(file.turn)
         redirectsToTLS = file.redirectToHTTPS
         publicPorts = file.publicPorts
         allowedPorts = file.publicPorts

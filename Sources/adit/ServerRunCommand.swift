@@ -178,6 +178,9 @@ struct ServerFlags: ParsableArguments {
     @Flag(help: "Let no frp client in.")
     var noFrp = false
 
+    @Flag(help: "Relay nothing between devices, neither by TURN nor through their sessions.")
+    var noRelay = false
+
     @Option(help: "error, warn, info, debug or trace.")
     var logLevel: LogLevel?
 
@@ -224,6 +227,7 @@ struct ServerFlags: ParsableArguments {
             file.token = token
         }
         if noFrp { file.allowFRP = false }
+        if noRelay { file.relay = false }
         if let logLevel { file.logLevel = logLevel }
         var setup = ServerSetup(file, settings: settings)
         if let path = file.custom404Page { setup.notFoundPage = try Self.page(path) }

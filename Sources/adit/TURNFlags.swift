@@ -7,7 +7,7 @@ import ArgumentParser
 
 /// The flags of a server that relays by TURN.
 struct TURNFlags: ParsableArguments {
-    @Flag(help: "Relay nothing.")
+    @Flag(help: "No relays by TURN: devices without a direct path reach each other through their sessions.")
     var noTurn = false
 
     @Option(help: ArgumentHelp("The UDP ports of relays (49152-65535).", valueName: "first-last"))

@@ -124,7 +124,7 @@ enum Example {
         #expect(json.certificates == [pair])
         #expect(json.stun.addresses.map(\.own.description) == ["203.0.113.5", "203.0.113.6"])
         #expect(server.stun.isOn && server.stun.port == 3478 && server.stun.rate == 100)
-        #expect(server.turn == TURNConfiguration())
+        #expect(server.turn == TURNConfiguration() && server.relay && json.relay)
         #expect(json.turn.ports == 50000...50999 && json.turn.refusedPeers.count == 1)
     }
 

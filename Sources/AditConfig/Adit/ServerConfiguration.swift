@@ -34,6 +34,8 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var httpsPort: UInt16?
     /// What is said about STUN.
     package var stun = STUNConfiguration()
+    /// Whether the server carries what devices without a direct path send each other, by TURN or through their sessions.
+    package var relay = true
     /// What is said about TURN.
     package var turn = TURNConfiguration()
     /// The certificates with which the server ends visitors' TLS connections.

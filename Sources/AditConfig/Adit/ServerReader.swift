@@ -37,6 +37,7 @@ enum ServerReader {
         server.httpPort = top.port("httpPort") ?? server.httpPort
         server.httpsPort = top.port("httpsPort")
         server.stun = stun(top)
+        server.relay = top.boolean("relay") ?? server.relay
         server.turn = TURNReader.read(top)
         server.certificates = top.tables("certificates").compactMap(certificate)
         server.redirectToHTTPS = top.boolean("redirectToHTTPS") ?? server.redirectToHTTPS

@@ -53,8 +53,15 @@ package final class ServerPolicy: ServerSessionPolicy {
         self.clock = clock
         self.log = log
         since = unixClock.now()
-        changeable = NIOLockedValueBox(Changeable(setup: setup))
-        signalling = PeerSignalling(store: store, clock: clock, log: log) { table.ceiling(of: $0) }
+        let changeable = NIOLockedValueBox(Changeable(setup: setup))
+        self.changeable = changeable
+        signalling = PeerSignalling(
+            store: store,
+            clock: clock,
+            log: log,
+            relays: { changeable.withLockedValue { $0.setup.relaysSessions } },
+            ceiling: { table.ceiling(of: $0) }
+        )
     }
 
     /// The setup as of the last reload.

@@ -34,6 +34,11 @@ extension PeerSignalling {
             refuse(Asked(message), .oneself, to: session)
             return true
         }
+        guard relays() else {
+            channel.close(promise: nil)
+            refuse(Asked(message), .noStreams, to: session)
+            return true
+        }
         let found = directory.withLockedValue {
             $0.openStream(from: name, to: message.peer, run: message.run, service: message.service)
         }

@@ -24,6 +24,8 @@ final class PeerSignalling: Sendable {
     let tally = NIOLockedValueBox(ServerStatus.Signals(devices: 0, forwarded: 0, refused: 0, limited: 0))
     /// What passed on all streams between devices.
     let streamed = TunnelCounters()
+    /// Whether the server's owner lets devices reach each other through their sessions.
+    let relays: @Sendable () -> Bool
     /// What the server's owner lets a device use.
     let ceiling: @Sendable (ServerSession) -> DeviceCeiling?
     private let store: Store
@@ -35,8 +37,10 @@ final class PeerSignalling: Sendable {
         clock: Clock,
         terms: SignalTerms = SignalTerms(),
         log: Logger,
+        relays: @escaping @Sendable () -> Bool,
         ceiling: @escaping @Sendable (ServerSession) -> DeviceCeiling?
     ) {
+        self.relays = relays
         self.ceiling = ceiling
         members = NIOLockedValueBox(PeerDirectory(terms))
         guests = NIOLockedValueBox(PeerDirectory(terms))

@@ -71,7 +71,7 @@ package struct AditPeerUnavailable: Sendable, Equatable {
         case runEnded = "run-ended"
         /// The device is there, and no run of it has the service.
         case noService = "no-service"
-        /// The run takes no streams: it does not know of them.
+        /// There are no streams to the run: it does not know of them, or the server leads none.
         case noStreams = "no-streams"
         /// Too many signals or streams came in a short time, or are open.
         case busy

@@ -26,8 +26,10 @@ final class PathHouse: Sendable {
         self.store = store
     }
 
-    /// - Parameter relays: whether it answers STUN and relays by TURN.
-    static func open(relays: Bool = false) async throws -> PathHouse {
+    /// - Parameters:
+    ///   - relays: whether it answers STUN and relays by TURN.
+    ///   - relaysSessions: whether it leads streams between devices.
+    static func open(relays: Bool = false, relaysSessions: Bool = true) async throws -> PathHouse {
         var setup = ServerSetup()
         setup.listen = .v4(0x7F00_0001)
         setup.tunnelListen = .v4(0x7F00_0001)
@@ -35,6 +37,7 @@ final class PathHouse: Sendable {
         setup.httpPort = nil
         setup.publicHost = "127.0.0.1"
         setup.token = "secret"
+        setup.relaysSessions = relaysSessions
         if relays {
             var stun = STUNSetup()
             (stun.port, stun.alternatePort, stun.tlsPort) = (0, 0, 0)

@@ -101,6 +101,23 @@ struct SessionRelayTests {
         try await house.close()
     }
 
+    @Test("Where the server's owner relays nothing, devices are told so")
+    func switchedOff() async throws {
+        let house = try await PathHouse.open(relaysSessions: false)
+        let amy = try PathDevice("amy", at: house, network: LocalNetwork())
+        let ben = try PathDevice("ben", at: house, network: LocalNetwork())
+        try await amy.connect()
+        try await ben.connect()
+        amy.paths?.connect("ben")
+        let report = try await amy.reason(of: "ben") { if case .noRelay(.notOffered, _) = $0 { true } else { false } }
+        #expect(report.kind == .none)
+        let figures = try #require(try await house.signals())
+        #expect(figures.streams ?? 0 == 0)
+        try await amy.stop()
+        try await ben.stop()
+        try await house.close()
+    }
+
     @Test("Each process of a device is reached by its service, both at once")
     func services() async throws {
         let house = try await PathHouse.open()

@@ -9,9 +9,18 @@ import Testing
 struct ServerSetupTests {
     @Test func aServerThatWasNeverSetUpGivesNamesUnderLocalhost() {
         let setup = ServerSetup(ServerConfiguration())
+        #expect(setup.relaysSessions && setup.turn != nil)
         #expect(setup.domain == "localhost")
         #expect(setup.token == nil)
         #expect(setup.publicPorts.description == "20000-20999")
+    }
+
+    @Test func whoRelaysNothingDoesSoNeitherByTURNNorThroughSessions() {
+        var file = ServerConfiguration()
+        file.relay = false
+        let setup = ServerSetup(file)
+        #expect(!setup.relaysSessions && setup.turn == nil && setup.stun != nil)
+        #expect(ServerSetup(FRPServerConfiguration(), token: "x").relaysSessions)
     }
 
     @Test func theFileGoesBeforeWhatInitSettled() {
