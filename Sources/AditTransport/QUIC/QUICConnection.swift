@@ -51,9 +51,8 @@ package final class QUICConnection {
     }
 
     private var events = Deque<Event>()
-    /// Bytes that came and are not an event yet: what one batch brings of a stream becomes one buffer.
-    private var gathered: [(stream: Int64, buffer: ByteBuffer)] = []
-    private var expectedBytes = 0
+    /// Bytes that came and are not an event yet.
+    private var intake = QUICIntake()
 
     private var queues: [Int64: QUICSendQueue] = [:]
     private var line = Deque<QUICSendQueue>()
@@ -66,7 +65,7 @@ package final class QUICConnection {
     private var datagrams = Deque<ByteBuffer>()
 
     /// So many bytes of one stream go before the next one's, so that neither end changes streams with each packet.
-    private static let turnBytes = 16 * 1024
+    static let turnBytes = 16 * 1024
     /// So many datagrams wait to be sent; of more the oldest go, as on any way that is too slow.
     private static let datagramLimit = 256
 
@@ -157,7 +156,7 @@ package final class QUICConnection {
     package func receive(_ batch: PacketBatch, at now: Instant) {
         guard end == nil else { return }
         let now = awake(now)
-        expectedBytes = batch.bytes.count
+        intake.expect(batch.bytes.count)
         batch.bytes.withUnsafeBufferPointer { bytes in
             var start = 0
             while start < bytes.count, end == nil {
@@ -167,7 +166,7 @@ package final class QUICConnection {
                 start += count
             }
         }
-        flushGathered()
+        flushIntake()
         let blocked = blocked
         self.blocked = []
         for queue in blocked {
@@ -470,7 +469,7 @@ package final class QUICConnection {
     }
 
     private func conclude(_ end: QUICEnd) {
-        flushGathered()
+        flushIntake()
         self.end = end
         queues = [:]
         line = []
@@ -487,38 +486,28 @@ package final class QUICConnection {
     }
 
     func opened(_ stream: Int64) {
-        flushGathered()
+        flushIntake()
         queues[stream] = QUICSendQueue(stream)
         events.append(.opened(stream))
     }
 
     func came(_ bytes: UnsafeRawBufferPointer, on stream: Int64, isEnd: Bool) {
-        // The last is the likeliest: a peer sends some packets of a stream before it turns to the next.
-        let index = gathered.lastIndex { $0.stream == stream } ?? gather(stream, bytes.count)
-        gathered[index].buffer.writeBytes(bytes)
-        expectedBytes -= bytes.count
+        if !bytes.isEmpty { intake.add(bytes, on: stream) }
         guard isEnd else { return }
         queues[stream]?.isInputOver = true
-        events.append(.data(stream, gathered.remove(at: index).buffer, isEnd: true))
-    }
-
-    /// Begins a buffer; the first one of a batch has room for all that may follow.
-    private func gather(_ stream: Int64, _ count: Int) -> Int {
-        let likely = gathered.isEmpty ? min(expectedBytes, PacketBatch.byteLimit) : min(expectedBytes, Self.turnBytes)
-        gathered.append((stream, ByteBufferAllocator().buffer(capacity: max(count, likely))))
-        return gathered.count - 1
+        events.append(.data(stream, intake.take(stream), isEnd: true))
     }
 
     func acknowledged(_ count: Int, of stream: Int64) { queues[stream]?.acknowledged(count) }
 
     func wasReset(_ stream: Int64, code: UInt64) {
-        flushGathered()
+        flushIntake()
         queues[stream]?.isInputOver = true
         events.append(.reset(stream, code: code))
     }
 
     func wasClosed(_ stream: Int64) {
-        flushGathered()
+        flushIntake()
         queues[stream] = nil
         events.append(.closed(stream))
     }
@@ -529,9 +518,7 @@ package final class QUICConnection {
         events.append(.datagram(ByteBuffer(bytes: bytes)))
     }
 
-    private func flushGathered() {
-        guard !gathered.isEmpty else { return }
-        for (stream, buffer) in gathered { events.append(.data(stream, buffer, isEnd: false)) }
-        gathered.removeAll(keepingCapacity: true)
+    private func flushIntake() {
+        while let (stream, buffer) = intake.next() { events.append(.data(stream, buffer, isEnd: false)) }
     }
 }
