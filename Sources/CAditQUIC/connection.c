@@ -339,9 +339,9 @@ int adit_quic_write(adit_quic *quic, adit_quic_run *run, const adit_quic_offer *
         pieces[index].len = offer->spans[index].length;
         left += offer->spans[index].length;
     }
-    run->length = run->last_packet = 0;
+    run->length = run->last_packet = run->count = 0;
     run->taken = -1;
-    while (run->room - run->length >= quic->packet_size) {
+    while (run->count < run->limit && run->room - run->length >= quic->packet_size) {
         ngtcp2_pkt_info info;
         ngtcp2_ssize used = -1;
         ngtcp2_ssize result = ngtcp2_conn_writev_stream(quic->connection, NULL, &info, run->packets + run->length, quic->packet_size,
@@ -359,6 +359,7 @@ int adit_quic_write(adit_quic *quic, adit_quic_run *run, const adit_quic_offer *
         if (result <= 0) return written(quic, result);
         run->length += (size_t)result;
         run->last_packet = (size_t)result;
+        run->count++;
         if (run->packet == 0) run->packet = (size_t)result;
         // What is as long as the others may have more after it.
         if ((size_t)result != run->packet) break;

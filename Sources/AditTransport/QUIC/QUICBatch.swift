@@ -28,39 +28,34 @@ struct QUICBatch {
     /// Where the next packet goes, or the overhang is.
     var space: UnsafeMutablePointer<UInt8> { memory + count }
 
-    /// How many bytes the next packets may have together.
-    var room: Int {
-        isComplete ? 0 : min(byteLimit - count, (PacketBatch.countLimit - packets) * packetSize)
-    }
-
     /// Whether the batch takes one more packet.
-    var hasRoom: Bool { room >= packetSize }
+    var hasRoom: Bool { !isComplete && packets < PacketBatch.countLimit && byteLimit - count >= packetSize }
 
     /// What QUIC is given to write into.
     var run: adit_quic_run {
         var run = adit_quic_run()
         run.packets = space
-        run.room = room
+        run.room = byteLimit - count
+        run.limit = PacketBatch.countLimit - packets
         run.packet = segmentSize
         return run
     }
 
     /// Packets were written there.
     mutating func add(_ run: adit_quic_run) {
-        add(run.length, packet: run.packet, last: run.last_packet)
+        add(run.length, count: run.count, packet: run.packet, last: run.last_packet)
     }
 
-    /// Packets were written there: `length` bytes, each `packet` long as those before them are, but the last.
-    private mutating func add(_ length: Int, packet: Int, last: Int) {
+    /// Packets were written there: each `packet` bytes long, as those before them are, but the last.
+    private mutating func add(_ length: Int, count: Int, packet: Int, last: Int) {
         guard length > 0 else { return }
         segmentSize = packet
-        packets += (length - last) / packet
-        count += length - last
+        packets += count
+        self.count += length
         if last > packet {
+            packets -= 1
+            self.count -= last
             overhang = last
-        } else {
-            count += last
-            packets += 1
         }
         // A smaller one is the last.
         isComplete = last != packet
@@ -68,7 +63,7 @@ struct QUICBatch {
 
     /// A packet was written there.
     mutating func add(_ length: Int) {
-        add(length, packet: segmentSize == 0 ? length : segmentSize, last: length)
+        add(length, count: 1, packet: segmentSize == 0 ? length : segmentSize, last: length)
     }
 
     /// Begins with a packet that was behind another batch.

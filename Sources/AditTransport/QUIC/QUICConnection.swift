@@ -296,7 +296,7 @@ package final class QUICConnection {
                 offer.is_all = isLast ? 1 : 0
                 offer.is_end = isLast && queue.isEnding ? 1 : 0
                 offer.more = isAlone ? 0 : 1
-                offer.enough = isAlone ? Int.max : Self.turnBytes - queue.sentInTurn
+                offer.enough = isAlone ? Int.max : max(0, Self.turnBytes - queue.sentInTurn)
                 return adit_quic_write(quic, &run, &offer, now.quic)
             }
             batch.add(run)

@@ -125,10 +125,12 @@ typedef struct {
     // Where they go. The place stays the same until a packet is complete.
     uint8_t *packets;
     size_t room;
+    // How many there may be.
+    size_t limit;
     // How long they are, and how long the last one is; the length of those before them, 0 for none, is given.
     size_t packet, last_packet;
-    // How long they are together.
-    size_t length;
+    // How many there are, and how long they are together.
+    size_t count, length;
     // How many bytes of the stream went in; -1 for not even its end.
     int64_t taken;
 } adit_quic_run;
