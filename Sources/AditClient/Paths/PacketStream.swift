@@ -29,7 +29,7 @@ final class PacketStream: ChannelInboundHandler {
 
     private var hearer: Hearer?
     private var context: ChannelHandlerContext?
-    private var pending = ByteBuffer()
+    private var frames = PacketFrames()
     private var measurements: [(id: STUNTransactionID, at: NIODeadline)] = []
     /// When something came last; nil before.
     private(set) var heardAt: NIODeadline?
@@ -41,15 +41,11 @@ final class PacketStream: ChannelInboundHandler {
     /// Sends packets, or drops them when too much waits already; false when the stream is over.
     func send(_ batch: PacketBatch) -> Bool {
         guard let context else { return false }
-        let byteCount = batch.bytes.count + 2 * batch.count
+        let byteCount = PacketFrames.byteCount(batch)
         let waiting = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
         guard waiting + byteCount <= Self.waitLimit else { return true }
         var buffer = context.channel.allocator.buffer(capacity: byteCount)
-        for index in 0..<batch.count {
-            let range = batch.range(index)
-            buffer.writeInteger(UInt16(range.count))
-            buffer.writeBytes(batch.bytes[range])
-        }
+        buffer.writeFrames(batch)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
         return true
     }
@@ -88,14 +84,16 @@ final class PacketStream: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var chunk = unwrapInboundIn(data)
-        if pending.readableBytes == 0 { pending = chunk } else { pending.writeBuffer(&chunk) }
         heardAt = context.eventLoop.now
-        var run = PacketRun()
-        while hearer != nil, let packet = nextPacket() {
-            if let batch = take(packet, &run) { hearer?.packets(self, batch) }
+        let bytes = unwrapInboundIn(data)
+        for batch in frames.take(bytes.readableBytesSpan) {
+            if STUNMessage.looksLikeSTUN(batch.bytes.span.bytes) {
+                take(message: batch.bytes)
+            } else {
+                hearer?.heard(self, nil)
+                hearer?.packets(self, batch)
+            }
         }
-        if let batch = run.take() { hearer?.packets(self, batch) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -118,35 +116,19 @@ final class PacketStream: ChannelInboundHandler {
         hearer?.ended(self)
     }
 
-    private func nextPacket() -> [UInt8]? {
-        guard let length: UInt16 = pending.getInteger(at: pending.readerIndex),
-            pending.readableBytes >= 2 + Int(length)
-        else { return nil }
-        pending.moveReaderIndex(forwardBy: 2)
-        let packet = pending.readBytes(length: Int(length))
-        if pending.readableBytes == 0 { pending = ByteBuffer() }
-        return packet
-    }
-
-    /// Takes a packet; gives those that are to be handed on before it.
-    private func take(_ packet: [UInt8], _ run: inout PacketRun) -> PacketBatch? {
-        guard STUNMessage.looksLikeSTUN(packet.span.bytes) else {
-            hearer?.heard(self, nil)
-            return packet.isEmpty ? nil : run.append(packet[...])
-        }
-        guard let message = try? STUNMessage.decode(packet.span.bytes), message.method == .binding else { return nil }
+    private func take(message bytes: [UInt8]) {
+        guard let message = try? STUNMessage.decode(bytes.span.bytes), message.method == .binding else { return }
         switch message.kind {
         case .request:
             hearer?.heard(self, nil)
             _ = send(PacketBatch(Self.message(.success, message.transactionID)))
         case .success:
             guard let index = measurements.firstIndex(where: { $0.id == message.transactionID }), let context else {
-                return nil
+                return
             }
             let trip = context.eventLoop.now - measurements.remove(at: index).at
             hearer?.heard(self, .nanoseconds(max(1, trip.nanoseconds)))
         case .indication, .error: break
         }
-        return nil
     }
 }

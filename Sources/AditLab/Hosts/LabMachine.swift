@@ -134,6 +134,7 @@ package final class LabMachine<Machine: SocketMachine>: LabMachineRunner {
                 for packet in batch.packets { datagramSockets[id]?.send(packet, to: remote) }
             case .write(let id, let bytes): connections[id]?.write(bytes)
             case .offer(let id, let bytes): connections[id]?.offer(bytes)
+            case .offerBatch(let id, let batch): connections[id]?.offer(PacketFrames.frames(batch))
             case .close(let id, let isAbrupt): close(id, isAbrupt: isAbrupt)
             case .request(let id, let request): start(id, request)
             case .event(let event): onEvent?(event)

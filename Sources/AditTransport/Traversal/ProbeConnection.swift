@@ -93,6 +93,15 @@ final class ProbeConnection {
         channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
     }
 
+    /// Writes all of the packets, each behind its length, or none when too many bytes wait.
+    func offer(_ batch: PacketBatch) {
+        let count = PacketFrames.byteCount(batch)
+        guard let channel, tell != nil, waitingCount + count <= Self.offerLimit else { return }
+        var frames = channel.allocator.buffer(capacity: count)
+        frames.writeFrames(batch)
+        channel.writeAndFlush(frames, promise: nil)
+    }
+
     private var waitingCount: Int { (try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
     /// Closes it, with a reset when `isAbrupt`; nothing is told any more.

@@ -144,6 +144,8 @@ final class SocketMachineRunner<Machine: SocketMachine> {
             if case .connection(let connection)? = slots[id] { connection.write(bytes) }
         case .offer(let id, let bytes):
             if case .connection(let connection)? = slots[id] { connection.offer(bytes) }
+        case .offerBatch(let id, let batch):
+            if case .connection(let connection)? = slots[id] { connection.offer(batch) }
         case .close(let id, let isAbrupt):
             inbox.removeAll { $0.id == id }
             if let slot = release(id) { close(slot, isAbrupt: isAbrupt) }

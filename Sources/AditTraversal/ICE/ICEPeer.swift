@@ -29,7 +29,7 @@ package struct ICEPeer: SocketMachine {
     private var opening: Set<SocketID> = []
     private var listeners: [SocketID: IPEndpoint] = [:]
     /// The TCP connections, and who is at the other end.
-    private var frames: [SocketID: ICEStreamFrames] = [:]
+    private var frames: [SocketID: PacketFrames] = [:]
     private var remotes: [SocketID: IPEndpoint] = [:]
     private var hasStarted = false
     private var isGathered = false
@@ -83,14 +83,13 @@ package struct ICEPeer: SocketMachine {
         case .received(let id, let bytes, let from): arrived(bytes, on: id, from: from, at: now)
         case .connected(let id, let local, let remote), .accepted(let id, _, let local, let remote):
             opening.remove(id)
-            frames[id] = ICEStreamFrames()
+            frames[id] = PacketFrames()
             remotes[id] = remote
             agent.handle(.streamOpened(base: ICEBaseID(id.number), local: local, remote: remote), at: now)
         case .bytes(let id, let bytes):
-            frames[id]?.append(bytes)
-            while let packet = frames[id]?.next() {
-                guard let remote = remotes[id] else { break }
-                arrived(packet, on: id, from: remote, at: now)
+            guard let remote = remotes[id] else { break }
+            for batch in frames[id]?.take(bytes.span.bytes) ?? [] {
+                for packet in batch.packets { arrived(packet, on: id, from: remote, at: now) }
             }
         case .closed(let id, _):
             opening.remove(id)
@@ -180,7 +179,7 @@ package struct ICEPeer: SocketMachine {
     private mutating func carry(_ bytes: [UInt8], from base: ICEBaseID, to: IPEndpoint, timeToLive: UInt8?) {
         let id = SocketID(base.number)
         if frames[id] != nil {
-            if let framed = ICEStreamFrames.frame(bytes) { outputs.append(.write(id, framed)) }
+            if let framed = PacketFrames.frame(bytes) { outputs.append(.write(id, framed)) }
         } else {
             outputs.append(.send(id, bytes, to: to, timeToLive: timeToLive))
         }

@@ -159,7 +159,7 @@ extension PathFinder {
         if number >= PathPeer.firstOwnBase {
             guard let socket = socketOfPeer[PathPeerSocket(slot: slot, number: number)] else { return false }
             if slots[slot]?.isStream(number) == true {
-                output(.offer(socket, PathStreamFrames.frames(batch)))
+                output(.offerBatch(socket, batch))
             } else {
                 output(.sendBatch(socket, batch, to: way.endpoint))
             }

@@ -19,8 +19,8 @@ enum PathPacket {
     }
 
     /// Whether a packet begins as every STUN message does (RFC 8489 section 5): what does not is payload.
-    static func mayBeSTUN(_ packet: ArraySlice<UInt8>) -> Bool {
-        packet.first.map { $0 < 0x40 } ?? false
+    static func mayBeSTUN(_ packet: RawSpan) -> Bool {
+        packet.byteCount > 0 && packet.byte(at: 0) < 0x40
     }
 
     /// The packets of a batch in order: each that may be a STUN message for itself, runs of others as batches.
@@ -28,10 +28,10 @@ enum PathPacket {
         var parts: [PacketBatch] = []
         var run = PacketRun()
         for index in 0..<batch.count {
-            let packet = batch.bytes[batch.range(index)]
+            let packet = batch.bytes.span.bytes.extracting(batch.range(index))
             if mayBeSTUN(packet) {
                 if let part = run.take() { parts.append(part) }
-                parts.append(PacketBatch(Array(packet)))
+                parts.append(PacketBatch(batch[index]))
             } else if let part = run.append(packet) {
                 parts.append(part)
             }

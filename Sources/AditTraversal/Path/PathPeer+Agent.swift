@@ -25,7 +25,7 @@ extension PathPeer {
         guard base.number >= Self.firstOwnBase, let socket = sockets[base.number], socket.isStream else {
             return output(.send(bytes, on: base, to: endpoint, timeToLive: timeToLive))
         }
-        if let framed = PathStreamFrames.frame(bytes) { output(.write(base.number, framed)) }
+        if let framed = PacketFrames.frame(bytes) { output(.write(base.number, framed)) }
     }
 
     private mutating func handle(_ event: ICEEvent, at now: Instant) {

@@ -24,7 +24,7 @@ extension PathPeer {
         var use: Use
         var local: IPEndpoint?
         var remote: IPEndpoint?
-        var frames = PathStreamFrames()
+        var frames = PacketFrames()
 
         /// Whether packets on it stand behind their length.
         var isStream: Bool {
@@ -153,7 +153,7 @@ extension PathPeer {
             if case .punch(let id) = socket.use { handlePunch(.bytes(id, bytes), at: now) }
             return
         }
-        for batch in sockets[number]?.frames.take(bytes) ?? [] {
+        for batch in sockets[number]?.frames.take(bytes.span.bytes) ?? [] {
             if STUNMessage.looksLikeSTUN(batch.bytes.span.bytes) {
                 handleAgent(.received(batch.bytes, on: ICEBaseID(number), from: remote), at: now)
             } else if isPayload(on: number, from: remote) {

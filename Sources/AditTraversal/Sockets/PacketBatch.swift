@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+internal import AditCore
+
 /// Packets to one place or from one, back to back, so that each layer handles a run of them at once (udp(7), UDP_SEGMENT and
 /// UDP_GRO).
 package struct PacketBatch: Sendable, Equatable {
@@ -52,27 +54,28 @@ package struct PacketRun: Sendable {
     package init() {}
 
     /// Takes a packet; gives what is complete when it does not belong to it.
-    package mutating func append(_ packet: ArraySlice<UInt8>) -> PacketBatch? {
-        if var open = batch, !isFull, packet.count <= open.segmentSize, !packet.isEmpty,
-            open.bytes.count + packet.count <= PacketBatch.byteLimit
+    package mutating func append(_ packet: RawSpan) -> PacketBatch? {
+        let count = packet.byteCount
+        if var open = batch, !isFull, count > 0, count <= open.segmentSize,
+            open.bytes.count + count <= PacketBatch.byteLimit
         {
             batch = nil
-            open.bytes += packet
-            isFull = packet.count < open.segmentSize || open.count == PacketBatch.countLimit
+            open.bytes.append(packet)
+            isFull = count < open.segmentSize || open.count == PacketBatch.countLimit
             batch = open
             return nil
         }
         let complete = batch
-        guard packet.count <= PacketBatch.byteLimit else {
+        guard count <= PacketBatch.byteLimit else {
             batch = nil
             return complete
         }
         var bytes: [UInt8] = []
         // What follows is likely to be as long.
-        bytes.reserveCapacity(min(packet.count * 16, PacketBatch.byteLimit))
-        bytes += packet
+        bytes.reserveCapacity(min(count * 16, PacketBatch.byteLimit))
+        bytes.append(packet)
         batch = PacketBatch(bytes)
-        isFull = packet.isEmpty
+        isFull = count == 0
         return complete
     }
 

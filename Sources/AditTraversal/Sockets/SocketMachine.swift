@@ -70,6 +70,8 @@ package enum SocketOutput<Event: Sendable & Equatable>: Sendable, Equatable {
     case write(SocketID, [UInt8])
     /// Write bytes to a TCP connection, all of them, or none where too many wait already: packets that may be lost.
     case offer(SocketID, [UInt8])
+    /// As `offer`, each packet behind its length (RFC 4571): see ``PacketFrames``.
+    case offerBatch(SocketID, PacketBatch)
     /// Close a socket, or give a request up; no input names it afterwards. `isAbrupt` resets a TCP connection.
     case close(SocketID, isAbrupt: Bool)
     /// Send an HTTP request on a connection of its own. Answered by `response` or `closed`, after which the id is spent.

@@ -183,8 +183,7 @@ package struct TURNClient: Sendable {
             flush(&data)
             data.number = number
         }
-        let start = bytes.startIndex + payload.lowerBound
-        if let complete = data.run.append(bytes[start..<start + payload.count]) { tell(complete, of: number) }
+        if let complete = data.run.append(span.extracting(payload)) { tell(complete, of: number) }
     }
 
     private mutating func flush(_ data: inout TURNChannelRun) {

@@ -290,7 +290,7 @@ package struct TURNServer: SocketMachine {
             case .close(let id, let isAbrupt):
                 connections[id] = nil
                 outputs.append(.close(id, isAbrupt: isAbrupt))
-            case .sendBatch, .offer, .request: break
+            case .sendBatch, .offer, .offerBatch, .request: break
             case .event(.failed(let socket, let end)): outputs.append(.event(.failed(socket, end)))
             }
         }

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Adit authors
 // SPDX-License-Identifier: Apache-2.0
 
+internal import AditCore
+
 /// Writes snappy's framing format: a stream identifier, then chunks of at most 64 KiB of text with a checksum.
 ///
 /// Each call gives whole chunks, so that a reader has everything that was written before a pause.
@@ -38,7 +40,7 @@ package struct SnappyFrameEncoder: Sendable {
             // Hardly smaller: the reader is spared the work.
             type = SnappyChunk.uncompressed
             output.removeSubrange(data...)
-            unsafe block.withUnsafeBytes { unsafe output.append(contentsOf: $0) }
+            output.append(block)
         }
         let length = output.count - header - SnappyChunk.headerByteCount
         output[header] = type

@@ -77,21 +77,6 @@ import Testing
         #expect(ICECandidate.localPreference(.serverReflexive, .simultaneousOpen, other: 0) == 6 << 13)
     }
 
-    @Test func packetsOfAStreamStandBehindTheirLength() throws {
-        let packets = [[1], Array(repeating: 7, count: 300), [2, 3]] as [[UInt8]]
-        let bytes = Array(packets.compactMap { ICEStreamFrames.frame($0) }.joined()) + [0, 0]
-        for size in 1...bytes.count {
-            var frames = ICEStreamFrames()
-            var found: [[UInt8]] = []
-            for start in stride(from: 0, to: bytes.count, by: size) {
-                frames.append(Array(bytes[start..<min(start + size, bytes.count)]))
-                while let packet = frames.next() { found.append(packet) }
-            }
-            #expect(found == packets)
-        }
-        #expect(ICEStreamFrames.frame(Array(repeating: 0, count: 65536)) == nil)
-    }
-
     @Test func messagesShowForWhomTheyAre() {
         let id = STUNTransactionID(high: 1, low: 2)
         var bytes: [UInt8] = []

@@ -212,7 +212,7 @@ struct DiscoveryWorld {
                     open.removeValue(forKey: id) != nil || wasOpening || wasRequest,
                     "only what is there is closed"
                 )
-            case .sendBatch, .offer: preconditionFailure("what looks at a NAT sends no payload")
+            case .sendBatch, .offer, .offerBatch: preconditionFailure("what looks at a NAT sends no payload")
             case .request(let id, _): requests.append(id)
             case .event(.finished(let report)):
                 precondition(self.report == nil, "there is one end")

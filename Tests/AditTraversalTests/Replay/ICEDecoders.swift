@@ -27,13 +27,14 @@ enum ICEDecoders {
     /// The first byte says how long the pieces are in which the rest comes.
     static func stream(_ bytes: [UInt8]) {
         guard let first = bytes.first else { return }
-        var frames = ICEStreamFrames()
+        var frames = PacketFrames()
         var rest = bytes.dropFirst()
         var count = 0
         while !rest.isEmpty {
-            frames.append(Array(rest.prefix(Int(first) + 1)))
+            let piece = rest.prefix(Int(first) + 1)
             rest = rest.dropFirst(Int(first) + 1)
-            while let packet = frames.next() {
+            let batches = frames.take(piece.span.bytes)
+            for packet in batches.flatMap(\.packets) {
                 count += packet.count + 2
                 precondition(!packet.isEmpty && packet.count <= 65535, "a packet has a length")
             }

@@ -166,7 +166,8 @@ struct PathFuzzWorld {
             case .send(let id, let bytes, let to, _):
                 if to.address == Self.stranger.address { toStranger += 1 }
                 if sent.count < 64 { sent.append((id, bytes, to)) }
-            case .sendBatch(_, let batch, _): precondition(batch.count <= PacketBatch.countLimit, "a batch has limits")
+            case .sendBatch(_, let batch, _), .offerBatch(_, let batch):
+                precondition(batch.count <= PacketBatch.countLimit, "a batch has limits")
             case .write, .offer, .close, .request, .event: break
             }
         }

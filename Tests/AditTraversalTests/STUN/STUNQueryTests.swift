@@ -47,7 +47,7 @@ import Testing
             case .open(let id, .tcp):
                 server.handle(.accepted(accepted, by: listener, local: endpoint, remote: client), at: now)
                 query.handle(.connected(id, local: client, remote: endpoint), at: now)
-            case .open, .close, .request, .sendBatch, .offer: break
+            case .open, .close, .request, .sendBatch, .offer, .offerBatch: break
             case .send(let id, let bytes, let to, _):
                 sent += 1
                 guard to == endpoint, !isLost(sent) else { break }
