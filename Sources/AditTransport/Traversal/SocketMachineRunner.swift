@@ -33,6 +33,7 @@ final class SocketMachineRunner<Machine: SocketMachine> {
     private var slots: [SocketID: Slot] = [:]
     private var inbox: Deque<SocketInput> = []
     private var isPumping = false
+    private var isTimerStale = false
     private var isOver = false
     private var timer: (at: Instant, scheduled: Scheduled<Void>)?
     private var nextAccepted = SocketID.acceptedStart
@@ -116,11 +117,15 @@ final class SocketMachineRunner<Machine: SocketMachine> {
             machine.handle(input, at: clock.now())
         }
         isPumping = false
-        setTimer()
+        // Once in the loop's turn, however many packets pass in it.
+        guard !isTimerStale else { return }
+        isTimerStale = true
+        eventLoop.assumeIsolated().execute { self.setTimer() }
     }
 
     private func setTimer() {
-        let deadline = isOver ? nil : machine.nextDeadline
+        isTimerStale = false
+        let deadline = isOver ? nil : Self.deadline(of: &machine)
         guard deadline != timer?.at else { return }
         timer?.scheduled.cancel()
         timer = nil
@@ -132,6 +137,9 @@ final class SocketMachineRunner<Machine: SocketMachine> {
         }
         timer = (deadline, scheduled)
     }
+
+    /// In place: a machine is large, and read out of a property it is copied.
+    private static func deadline(of machine: inout Machine) -> Instant? { machine.nextDeadline }
 
     private func perform(_ output: SocketOutput<Machine.Event>) {
         switch output {
