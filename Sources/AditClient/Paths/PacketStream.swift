@@ -30,6 +30,7 @@ final class PacketStream: ChannelInboundHandler {
     private var hearer: Hearer?
     private var context: ChannelHandlerContext?
     private var frames = PacketFrames()
+    private var writer = PacketFrameWriter()
     private var measurements: [(id: STUNTransactionID, at: NIODeadline)] = []
     /// When something came last; nil before.
     private(set) var heardAt: NIODeadline?
@@ -44,9 +45,7 @@ final class PacketStream: ChannelInboundHandler {
         let byteCount = PacketFrames.byteCount(batch)
         let waiting = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
         guard waiting + byteCount <= Self.waitLimit else { return true }
-        var buffer = context.channel.allocator.buffer(capacity: byteCount)
-        buffer.writeFrames(batch)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(writer.frames(of: batch)), promise: nil)
         return true
     }
 

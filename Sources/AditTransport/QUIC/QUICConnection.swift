@@ -63,6 +63,8 @@ package final class QUICConnection {
     /// When it was last seen awake.
     private var lookedAt = Instant.zero
     private var datagrams = Deque<ByteBuffer>()
+    /// Where packets are written while there are many of them.
+    private var scratch: [UInt8] = []
 
     /// So many bytes of one stream go before the next one's, so that neither end changes streams with each packet.
     static let turnBytes = 16 * 1024
@@ -222,21 +224,29 @@ package final class QUICConnection {
         while end == nil, !overhang.isEmpty || (hasMore && left >= packetSize) {
             var segmentSize = 0
             var next: [UInt8] = []
-            // Packets are written where they stay: a copy of many would cost as much as sending some of them.
-            var bytes = [UInt8](unsafeUninitializedCapacity: max(left, overhang.count)) { memory, count in
-                guard let start = memory.baseAddress else { return }
-                var batch = QUICBatch(start, byteLimit: memory.count, packetSize: packetSize)
-                batch.begin(with: overhang)
-                hasMore = fill(&batch, now)
-                next = [UInt8](UnsafeBufferPointer(start: batch.space, count: batch.overhang))
-                (count, segmentSize) = (batch.count, batch.segmentSize)
+            // Packets are written where they stay: a copy of many would cost as much as sending some of them. It is the same
+            // memory again once nobody has them any more, which the processor has in its cache.
+            var bytes = scratch
+            scratch = []
+            bytes.removeAll(keepingCapacity: true)
+            bytes.append(addingCapacity: max(left, overhang.count)) { span in
+                span.withUnsafeMutableBufferPointer { memory, count in
+                    guard let start = memory.baseAddress else { return }
+                    var batch = QUICBatch(start, byteLimit: memory.count, packetSize: packetSize)
+                    batch.begin(with: overhang)
+                    hasMore = fill(&batch, now)
+                    next = [UInt8](UnsafeBufferPointer(start: batch.space, count: batch.overhang))
+                    (count, segmentSize) = (batch.count, batch.segmentSize)
+                }
             }
             guard segmentSize > 0 else { break }
             left -= bytes.count - overhang.count + next.count
             overhang = next
             // A few are not to keep the memory of many.
-            if bytes.count < bytes.capacity / 4 { bytes = bytes.withUnsafeBufferPointer { [UInt8]($0) } }
+            let isFew = bytes.count < PacketBatch.byteLimit / 4
+            if isFew { bytes = bytes.withUnsafeBufferPointer { [UInt8]($0) } }
             emit(PacketBatch(bytes: bytes, segmentSize: segmentSize))
+            if !isFew { scratch = bytes }
         }
         if end == nil { adit_quic_wrote(quic, now.quic) }
     }

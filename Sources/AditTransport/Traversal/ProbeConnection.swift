@@ -27,6 +27,7 @@ final class ProbeConnection {
     private static let offerLimit = 256 * 1024
 
     private var channel: (any Channel)?
+    private var writer = PacketFrameWriter()
     private var tell: ((Event) -> Void)?
     private let tls: ClientTLS?
 
@@ -74,6 +75,7 @@ final class ProbeConnection {
 
     private func install(on channel: any Channel) throws {
         let operations = channel.pipeline.syncOperations
+        try? channel.syncOptions?.setOption(.recvAllocator, value: RelaySocket.receiveBuffers)
         if let tls { try operations.addHandler(tls.makeHandler().handler) }
         try operations.addHandler(ProbeConnectionHandler(self))
     }
@@ -97,9 +99,7 @@ final class ProbeConnection {
     func offer(_ batch: PacketBatch) {
         let count = PacketFrames.byteCount(batch)
         guard let channel, tell != nil, waitingCount + count <= Self.offerLimit else { return }
-        var frames = channel.allocator.buffer(capacity: count)
-        frames.writeFrames(batch)
-        channel.writeAndFlush(frames, promise: nil)
+        channel.writeAndFlush(writer.frames(of: batch), promise: nil)
     }
 
     private var waitingCount: Int { (try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
