@@ -73,7 +73,7 @@ struct ServiceFlowTests {
     @Test func `a flow that is silent ends at both ends`() async throws {
         let target = try PlainSocket.bind(datagrams: true)
         var order = ServiceOrder.at(target.port, .udp)
-        order.idleTimeout = .milliseconds(500)
+        order.idleTimeout = .seconds(2)
         let house = try await ServiceHouse([order])
         try await house.connect()
         let port = try await house.listen(VisitOrder(Self.place, kind: .udp))
