@@ -231,7 +231,8 @@ int adit_probe_send(
     for (int attempt = 0; attempt < 8; attempt++) {
         if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
         error = errno;
-        if (error == EAGAIN || error == EMSGSIZE || error == EBADF || error == EINVAL || error == EIO) break;
+        // A firewall's word (EPERM) is about this one.
+        if (error == EAGAIN || error == EPERM || error == EMSGSIZE || error == EBADF || error == EINVAL || error == EIO) break;
     }
     return -error;
 }
