@@ -95,7 +95,7 @@ enum StatusWords {
         let sign = tunnel.state == .open ? "✓" : tunnel.state == .held || tunnel.state == .waiting ? "!" : "✗"
         let address = Foreign.clean(tunnel.addresses.first ?? "-")
         let visitors = Text(
-            "\(tunnel.visitorsTotal) visits, \(tunnel.visitorsNow) now",
+            "\(count(tunnel.visitorsTotal)), \(tunnel.visitorsNow) now",
             zh: "\(tunnel.visitorsTotal) 次访问，当前 \(tunnel.visitorsNow)"
         )
         let bytes = "↓ \(Figures.bytes(tunnel.bytesIn)) ↑ \(Figures.bytes(tunnel.bytesOut))"
@@ -125,7 +125,7 @@ enum StatusWords {
             )
         let now = service.devices.keys.sorted().prefix(8).map { Foreign.clean($0, limit: 64) }.joined(separator: ", ")
         let streams = Text(
-            "\(service.streamsTotal) visits, \(service.streamsNow) now\(now.isEmpty ? "" : " (\(now))")",
+            "\(count(service.streamsTotal)), \(service.streamsNow) now\(now.isEmpty ? "" : " (\(now))")",
             zh: "\(service.streamsTotal) 次访问，当前 \(service.streamsNow)\(now.isEmpty ? "" : "（\(now)）")"
         )
         let text =
@@ -138,7 +138,7 @@ enum StatusWords {
     private static func row(_ visit: DeviceStatus.Visit, _ style: ScreenStyle) -> [String] {
         let place = Foreign.clean("\(visit.device)/\(visit.service)", limit: 200)
         let streams = Text(
-            "\(visit.streamsTotal) visits, \(visit.streamsNow) now",
+            "\(count(visit.streamsTotal)), \(visit.streamsNow) now",
             zh: "\(visit.streamsTotal) 次访问，当前 \(visit.streamsNow)"
         )
         let text =
@@ -146,6 +146,8 @@ enum StatusWords {
             + "↓ \(Figures.bytes(visit.traffic.bytesIn)) ↑ \(Figures.bytes(visit.traffic.bytesOut))"
         return lines(text, visit.problem, style)
     }
+
+    private static func count(_ visits: some BinaryInteger) -> String { visits == 1 ? "1 visit" : "\(visits) visits" }
 
     private static func lines(_ text: String, _ problem: String?, _ style: ScreenStyle) -> [String] {
         [style.spell(text)] + (problem.map { [style.spell("      " + Foreign.clean($0, limit: 300))] } ?? [])

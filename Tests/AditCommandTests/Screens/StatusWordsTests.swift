@@ -30,6 +30,7 @@ import Testing
         var held = DeviceStatus.Tunnel(name: "raw", kind: "tcp", target: "localhost:22")
         held.addresses = ["example:20022"]
         held.state = .held
+        held.visitorsTotal = 1
         held.problem = "ADIT-201: nothing answers"
         var status = DeviceStatus(
             pid: 42,
@@ -51,7 +52,7 @@ import Testing
                 "",
                 "✓ pid 42   tunnel.example.com:7000   connected for 1 min, 23 ms   runs for 10 min",
                 "  ✓ https://calm-otter.example  →  http://localhost:3000   open   3 visits, 1 now   ↓ 1 kB ↑ 2 MB",
-                "  ! example:20022               →  localhost:22   held   0 visits, 0 now   ↓ 0 B ↑ 0 B",
+                "  ! example:20022               →  localhost:22   held   1 visit, 0 now   ↓ 0 B ↑ 0 B",
                 "      ADIT-201: nothing answers",
             ]
         )
