@@ -39,13 +39,13 @@ package struct ServiceVisitor: Sendable, Hashable {
 package struct ServiceFigures: Sendable, Equatable {
     /// How long it was open.
     package var duration = Duration.zero
-    /// Bytes from the visitor to the target.
+    /// Bytes that came from the other device.
     package var bytesIn: UInt64 = 0
-    /// Bytes from the target to the visitor.
+    /// Bytes that went to the other device.
     package var bytesOut: UInt64 = 0
-    /// Datagrams from the visitor to the target.
+    /// Datagrams that came from the other device.
     package var datagramsIn: UInt64 = 0
-    /// Datagrams from the target to the visitor.
+    /// Datagrams that went to the other device.
     package var datagramsOut: UInt64 = 0
     /// Datagrams of both directions that were thrown away.
     package var drops: UInt64 = 0

@@ -261,8 +261,8 @@ package final class ServiceVisits {
                         guard problem == nil, hasCome else { return done.succeed(problem) }
                         var figures = ServiceFigures()
                         figures.duration = .nanoseconds((eventLoop.now - start).nanoseconds)
-                        figures.bytesIn = UInt64(clamping: outcome.bytesFromFirst)
-                        figures.bytesOut = UInt64(clamping: outcome.bytesFromSecond)
+                        figures.bytesIn = UInt64(clamping: outcome.bytesFromSecond)
+                        figures.bytesOut = UInt64(clamping: outcome.bytesFromFirst)
                         tell(.left(visitor(.tcp), figures))
                         done.succeed(nil)
                     }

@@ -241,10 +241,11 @@ final class VisitFlows {
         guard flow.hasCome else { return }
         var figures = ServiceFigures()
         figures.duration = now - ended.flow.openedAt
-        figures.bytesIn = UInt64(ended.flow.bytesIn)
-        figures.bytesOut = UInt64(ended.flow.bytesOut)
-        figures.datagramsIn = UInt64(ended.flow.datagramsIn)
-        figures.datagramsOut = UInt64(ended.flow.datagramsOut)
+        // What a program here sends goes to the other device.
+        figures.bytesIn = UInt64(ended.flow.bytesOut)
+        figures.bytesOut = UInt64(ended.flow.bytesIn)
+        figures.datagramsIn = UInt64(ended.flow.datagramsOut)
+        figures.datagramsOut = UInt64(ended.flow.datagramsIn)
         figures.drops = UInt64(ended.flow.drops)
         tell(.left(visitor, figures))
     }

@@ -6,13 +6,13 @@ import AditCore
 extension DeviceStatus {
     /// What passed over streams that have ended.
     package struct Traffic: Sendable, Equatable, Codable {
-        /// Bytes from visitors to the target.
+        /// Bytes that came from other devices.
         package var bytesIn: UInt64 = 0
-        /// Bytes from the target to visitors.
+        /// Bytes that went to other devices.
         package var bytesOut: UInt64 = 0
-        /// Datagrams from visitors to the target.
+        /// Datagrams that came from other devices.
         package var datagramsIn: UInt64 = 0
-        /// Datagrams from the target to visitors.
+        /// Datagrams that went to other devices.
         package var datagramsOut: UInt64 = 0
         /// Datagrams that were thrown away.
         package var droppedDatagrams: UInt64 = 0

@@ -64,9 +64,7 @@ struct ServiceFlowTests {
             #expect(try await house.change { ($0.ends?.1.datagrams ?? 0) } > 2)
         }
         try await house.close()
-        let figures = house.news.withLockedValue { news in
-            news.compactMap { if case .left(_, let figures) = $0 { figures } else { nil } }
-        }
+        let figures = house.news.withLockedValue { $0.compactMap(\.figures) }
         #expect(figures.map(\.datagramsIn).reduce(0, +) == 9 && figures.map(\.datagramsOut).reduce(0, +) == 9)
     }
 
@@ -90,6 +88,12 @@ struct ServiceFlowTests {
                 house.news.withLockedValue { $0.count } == 2 && house.visitNews.withLockedValue { $0.count } == 2
             }
         )
+        // What one end gets is what the other one gives.
+        let came = house.news.withLockedValue { $0.compactMap(\.figures) }
+        let visited = house.visitNews.withLockedValue { $0.compactMap(\.figures) }
+        #expect(came.map(\.bytesIn) == [1] && came.map(\.bytesOut) == [3])
+        #expect(visited.map(\.bytesIn) == [3] && visited.map(\.bytesOut) == [1])
+        #expect(visited.map(\.datagramsIn) == [1] && visited.map(\.datagramsOut) == [1])
         // The next datagram is a new flow.
         async let again: Void = Self.answer(target, times: 1)
         try await PlainSocket.run {

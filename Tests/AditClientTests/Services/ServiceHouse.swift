@@ -195,3 +195,13 @@ extension ServiceOrder {
         ServiceOrder(kind: kind, target: TunnelTarget(scheme: .tcp, host: "127.0.0.1", port: port), name: name)
     }
 }
+
+extension ServiceNews {
+    /// What passed over a stream that has ended.
+    var figures: ServiceFigures? { if case .left(_, let figures) = self { figures } else { nil } }
+}
+
+extension VisitNews {
+    /// What passed over a stream that has ended.
+    var figures: ServiceFigures? { if case .left(_, let figures) = self { figures } else { nil } }
+}
