@@ -119,7 +119,7 @@ struct ServerStatusCommand: AsyncParsableCommand {
                 zh: "访客 \(tunnel.visitors)，当前 \(tunnel.openVisitors)"
             )
             let bytes =
-                "↓ \(Figures.bytes(UInt64(max(0, tunnel.bytesOut)))) ↑ \(Figures.bytes(UInt64(max(0, tunnel.bytesIn))))"
+                "↓ \(Figures.bytes(UInt64(max(0, tunnel.bytesIn)))) ↑ \(Figures.bytes(UInt64(max(0, tunnel.bytesOut))))"
             rows.append(
                 "      " + style.spell(tunnel.addresses.map { Foreign.clean($0) }.joined(separator: " ") + target)
             )
